@@ -1,0 +1,1 @@
+"""Lessons of the submodule 01, Keras Introduction."""
