@@ -1,0 +1,171 @@
+"""Compare what a program printed and drew with what its page shows, in the editor's files and lines."""
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+from matplotlib.testing.compare import compare_images
+from matplotlib.testing.exceptions import ImageComparisonFailure
+from page_model import ROOT, Problem
+from outputs import Printed, misplaced_comments, split_statements
+
+FIGURES = Path("docs", "assets", "figures")
+FIGURE_TOLERANCE = 4  # root mean square of the grey levels, 0 to 255: noise of another machine, no more
+
+
+class Edit(NamedTuple):
+    """The `count` lines after the statement that stands from line `first` to `last` become `lines`."""
+
+    file: Path
+    first: int
+    last: int
+    count: int
+    lines: tuple[str, ...]
+
+
+def judge(page, program, result):
+    """Return the problems of a page's run: those that stay, and (problem, edit) where an edit mends it."""
+    problems, mendable = [], []
+    for number, (block, printed) in enumerate(zip(page.program, result.printed)):
+        try:
+            statements = split_statements(block.text)
+        except SyntaxError:
+            break  # the failure below says where
+        for line in misplaced_comments(block.text):
+            problems.append(
+                _problem(page, block, line, "an output comment stands after no top-level statement")
+            )
+        for statement, lines in zip(statements, printed):
+            if any("\r" in line or "\b" in line for line in lines):
+                message = "this prints a progress bar, which cannot be shown; pass verbose=0"
+                problems.append(_problem(page, block, statement.first_line, message))
+            elif not _agree(statement.printed, lines):
+                problem = _problem(page, block, statement.first_line, _difference(statement, lines))
+                mendable.append((problem, _edit(page, block, statement, lines)))
+    if result.failure:
+        problems.append(_failure(page, program, result))
+    elif result.ended:
+        block = page.program[result.block]
+        problems.append(_problem(page, block, 1, f"this block {result.ended}"))
+    return problems, mendable
+
+
+def judge_figures(page, result, directory):
+    """Return the problems of the figures that the program drew, against those in the repository.
+
+    `directory` receives the new pictures and their differences, for an editor to look at.
+    """
+    problems = []
+    shown = {path.name for path in shown_figures(page)}
+    for name, (number, picture) in result.figures.items():
+        block = page.program[number]
+        expected = ROOT / FIGURES / page.name / f"{name}.png"
+        if not name:
+            message = 'a figure without a name; write plt.subplots(num="what-it-shows")'
+        elif expected.name not in shown:
+            message = f"the figure {name!r} is drawn here and shown nowhere on the page"
+        elif not expected.exists():
+            message = f"the figure {name!r} is new; look at it and keep it with --update"
+        else:
+            message = _compare(picture, expected, directory)
+        if message:
+            problems.append(_problem(page, block, 1, message))
+    drawn = {f"{name}.png" for name in result.figures}
+    kept = {file.name for file in (ROOT / FIGURES / page.name).glob("*.png")}
+    for name in sorted((shown | kept) - drawn):
+        message = f"no block of the page draws {FIGURES / page.name / name}; delete it or draw it"
+        problems.append(Problem(page.file, 1, message))
+    return problems
+
+
+def shown_figures(page):
+    """Return the paths, below the figures' folder, of the figures that the page's prose shows."""
+    marker = f"/figures/{page.name}/"
+    return [
+        Path(part.split(")")[0].split(" ")[0])
+        for line in page.prose
+        for part in line.text.split("](")[1:]
+        if marker in part.split(")")[0]
+    ]
+
+
+def keep_figures(page, result):
+    """Write the figures that the program drew into the repository; remove those it no longer draws."""
+    folder = ROOT / FIGURES / page.name
+    for name, (_, picture) in result.figures.items():
+        expected = folder / f"{name}.png"
+        with tempfile.TemporaryDirectory() as directory:
+            if expected.exists() and not _compare(picture, expected, Path(directory)):
+                continue
+        folder.mkdir(parents=True, exist_ok=True)
+        expected.write_bytes(picture)
+    for file in folder.glob("*.png"):
+        if file.stem not in result.figures:
+            file.unlink()
+
+
+def apply_edits(edits):
+    """Rewrite the files; what both editions ask for is done once."""
+    for file in {edit.file for edit in edits}:
+        lines = (ROOT / file).read_text(encoding="utf-8").split("\n")
+        for edit in sorted(edits, key=lambda edit: -edit.last):
+            if edit.file != file:
+                continue
+            statement = lines[edit.first - 1]
+            indentation = statement[: len(statement) - len(statement.lstrip())]
+            lines[edit.last : edit.last + edit.count] = [indentation + text for text in edit.lines]
+        (ROOT / file).write_text("\n".join(lines), encoding="utf-8")
+
+
+def _agree(announced, printed):
+    return len(announced) == len(printed) and all(
+        line.agrees_with(text) for line, text in zip(announced, printed)
+    )
+
+
+def _difference(statement, printed):
+    says = "\n".join(f"    {line}" for line in statement.printed) or "    nothing"
+    does = "\n".join(f"    {line}" for line in printed) or "    nothing"
+    return f"the page says that this prints\n{says}\n  and it printed\n{does}"
+
+
+def _edit(page, block, statement, printed):
+    """Return the edit that puts `printed` after `statement`, each line of the kind it had."""
+    announced = statement.printed
+    lines = []
+    for number, text in enumerate(printed):
+        old = announced[min(number, len(announced) - 1)] if announced else Printed(">", "")
+        unchanged = number < len(announced) and old.agrees_with(text)
+        lines.append(str(old if unchanged else Printed(old.kind, text)))
+    (file, first), (_, last) = (
+        block.lines[number - 1].source or (page.file, block.lines[number - 1].page_line)
+        for number in (statement.first_line, statement.last_line)
+    )
+    return Edit(file, first, last, len(announced), tuple(lines))
+
+
+def _problem(page, block, line, message):
+    shown = block.lines[min(line, len(block.lines)) - 1]
+    return Problem(page.file, shown.page_line, message, shown.source)
+
+
+def _failure(page, program, result):
+    places = [program.locate(line) for line in result.failure.lines] or [(result.block, 1)]
+    outermost, *inner = [_problem(page, page.program[block], line, "") for block, line in places]
+    through = "".join(f"\n    through {str(problem).rstrip(': ')}" for problem in inner)
+    return outermost._replace(message=f"this block raises {result.failure.summary}{through}")
+
+
+def _compare(picture, expected, directory):
+    if picture == expected.read_bytes():
+        return None
+    actual = directory / expected.name
+    actual.write_bytes(picture)
+    copy = directory / f"{expected.stem}-expected.png"
+    copy.write_bytes(expected.read_bytes())
+    try:
+        difference = compare_images(str(copy), str(actual), FIGURE_TOLERANCE)
+    except ImageComparisonFailure as error:
+        difference = str(error)
+    if difference:
+        return f"the figure {expected.stem!r} changed; compare {expected.relative_to(ROOT)} with {actual}; keep the new one with --update"

@@ -1,0 +1,112 @@
+"""Run programs, each in a forked process of its own, and keep the results of those that passed.
+
+The processes are forked by a server that has imported TensorFlow and run no operation of it.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import multiprocessing
+import os
+import pickle
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from page_model import ROOT
+
+from tests.harness.execution import execute
+from tests.harness.program import Result
+
+TIME_LIMIT = 120  # seconds; a lesson takes at most 30 on two cores, this is for noise and for hangs
+CACHE = ROOT / ".cache" / "programs"
+
+
+class Runner:
+    """Runs each distinct program once, as many at a time as there are cores.
+
+    `fresh` says whether to run programs whose results were kept, too.
+    """
+
+    def __init__(self, fresh, time_limit=TIME_LIMIT):
+        self.fresh = fresh
+        self.time_limit = time_limit
+        self.judged = []  # pages, as the tests come to them
+        self.recalled = 0
+        self.edits = set()  # what would make the pages' outputs true, when that was asked for
+        methods = multiprocessing.get_all_start_methods()
+        self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+        if "forkserver" in methods:
+            self._context.set_forkserver_preload(["tests.harness.preload"])
+        self._pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+        self._futures = {}
+
+    def submit(self, program):
+        """Begin to run `program`, unless it was submitted before; return the future of its Result."""
+        if program not in self._futures:
+            self._futures[program] = self._pool.submit(self._run_or_recall, program)
+        return self._futures[program]
+
+    @property
+    def programs(self):
+        """The number of distinct programs submitted."""
+        return len(self._futures)
+
+    def close(self):
+        self._pool.shutdown(cancel_futures=True)
+
+    def _run_or_recall(self, program):
+        kept = CACHE / hashlib.sha256(f"{program.digest} {environment_digest()}".encode()).hexdigest()
+        if not self.fresh and kept.exists():
+            self.recalled += 1
+            return pickle.loads(kept.read_bytes())
+        result = self.run(program)
+        if result.passed:
+            CACHE.mkdir(parents=True, exist_ok=True)
+            partial = kept.with_suffix(f".{os.getpid()}")
+            partial.write_bytes(pickle.dumps(result))
+            partial.replace(kept)
+        return result
+
+    def run(self, program):
+        """Run `program` in a process and a directory of its own; return its Result."""
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
+            receiver, sender = self._context.Pipe(duplex=False)
+            process = self._context.Process(target=execute, args=(program, directory, sender), daemon=True)
+            process.start()
+            sender.close()
+            return self._await_result(process, receiver, Path(directory))
+
+    def _await_result(self, process, receiver, directory):
+        deadline = time.monotonic() + self.time_limit
+        block = 0
+        while True:
+            if not receiver.poll(max(0, deadline - time.monotonic())):
+                process.kill()
+                return Result(block=block, ended=f"did not end within {self.time_limit} seconds")
+            try:
+                kind, content = receiver.recv()
+            except EOFError:
+                process.join()
+                log = directory / "native-output.txt"
+                said = log.read_text(errors="replace").strip()[-500:] if log.exists() else ""
+                ended = f"ended the process with exit code {process.exitcode}" + (f": {said}" if said else "")
+                return Result(block=block, ended=ended)
+            if kind == "result":
+                process.join(5)
+                process.kill()
+                return content
+            block = content
+
+
+@functools.cache
+def environment_digest():
+    """Return a digest of all that a program's result depends on beside the program itself."""
+    distributions = sorted(
+        f"{distribution.name} {distribution.version}" for distribution in importlib.metadata.distributions()
+    )
+    files = [*sorted((ROOT / "tests" / "harness").glob("*.py")), ROOT / "docs" / "_hooks" / "outputs.py"]
+    parts = [sys.version, *distributions, *(file.read_text(encoding="utf-8") for file in files)]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
