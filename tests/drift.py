@@ -1,0 +1,108 @@
+"""The weekly drift watch: does everything still hold on the newest releases?
+
+`python -m tests.drift move` moves `exclude-newer` in `pyproject.toml` to yesterday, a day that is over and
+so will always install the same, and prints which releases that changes. `python -m tests.drift report
+results.xml releases.txt` turns the results of the tests into one issue: opened or updated when pages broke,
+closed when all is well. Needs nothing but the standard library, uv for `move` and gh for `report`.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from xml.etree import ElementTree
+
+TITLE = "The newest releases break the course"
+DATE = re.compile(r'(?<=^exclude-newer = ")[^"]*(?="$)', re.MULTILINE)
+PAGE = re.compile(r"\[((?:en|zh)/[^\]]+)\]$")
+MESSAGE_LINES = 12
+
+
+def move(pyproject=Path("pyproject.toml")):
+    """Move the date in `pyproject`, and return a line for each release that is another from then on."""
+    subprocess.run(["uv", "lock", "--quiet"], cwd=pyproject.parent, check=True)
+    day = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    text, count = DATE.subn(day, pyproject.read_text(encoding="utf-8"))
+    if count != 1:
+        sys.exit(f"{pyproject}: expected one line exclude-newer = “…”, found {count}")
+    pyproject.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        ["uv", "lock", "--upgrade"], cwd=pyproject.parent, stderr=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        sys.exit(done.stderr)
+    return re.findall(r"^(?:Updated|Added|Removed) .+$", done.stderr, re.MULTILINE)
+
+
+def broken(results):
+    """Return what failed by page, or by test file where it is no page's; None where no test ran."""
+    try:
+        cases = list(ElementTree.parse(results).iter("testcase"))
+    except (OSError, ElementTree.ParseError):
+        return None
+    failures = defaultdict(list)
+    for case in cases:
+        page = PAGE.search(case.get("name"))
+        name = f"docs/{page[1]}.md" if page else f"{case.get('classname').replace('.', '/')}.py"
+        for failure in [*case.findall("failure"), *case.findall("error")]:
+            text = (failure.text or failure.get("message") or "").strip()
+            failures[name].append((case.get("name"), text.splitlines()))
+    return dict(failures) if cases else None
+
+
+def body(failures, releases, run):
+    """Return the issue's text."""
+    parts = [f"[The weekly run]({run}) installed the newest releases, and this no longer holds."]
+    if failures is None:
+        parts.append("**No test ran**: the run says why.")
+    for name, cases in sorted((failures or {}).items()):
+        parts.append(f"## `{name}`")
+        for test, lines in cases:
+            shown = lines[:MESSAGE_LINES] + (["…"] if len(lines) > MESSAGE_LINES else [])
+            parts.append("\n".join([f"`{test}`", "", "~~~~text", *shown, "~~~~"]))
+    parts.append("## Releases that changed")
+    parts.append("\n".join(f"- {line}" for line in releases) or "None.")
+    parts.append("Until this is mended the course stays on the releases it was last tested with.")
+    return "\n\n".join(parts)[:60_000]
+
+
+def gh(*arguments, text=None):
+    """Call GitHub's command-line program and return what it prints."""
+    done = subprocess.run(["gh", *arguments], input=text, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout
+
+
+def report(results, releases, run):
+    """Open, update or close the one issue, and return what was done."""
+    failures = broken(results)
+    found = json.loads(gh("issue", "list", "--state=open", "--label=drift", "--json=number"))
+    number = str(found[0]["number"]) if found else None
+    if failures == {}:
+        if not number:
+            return "all is well"
+        gh("issue", "close", number, f"--comment=All is well again: {run}")
+        return f"closed {number}"
+    text = body(failures, releases, run)
+    if number:
+        gh("issue", "edit", number, "--body-file=-", text=text)
+        return f"updated {number}"
+    gh("label", "create", "drift", "--force", "--description=Broken by a new release of a dependency")
+    return gh("issue", "create", f"--title={TITLE}", "--label=drift", "--body-file=-", text=text).strip()
+
+
+def lines_of(file):
+    return Path(file).read_text(encoding="utf-8").splitlines() if Path(file).exists() else []
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["move"]:
+            print("\n".join(move()))
+        case ["report", results, releases]:
+            print(report(results, lines_of(releases), os.environ["RUN"]))
+        case _:
+            sys.exit(__doc__)
