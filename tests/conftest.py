@@ -4,7 +4,7 @@ import os
 from collections import Counter
 
 import pytest
-from page_model import EDITIONS, ROOT, page_files
+from page_model import EDITIONS, page_files
 
 from tests.harness.course import Course
 from tests.harness.editions import mark_translated
@@ -17,13 +17,18 @@ PAGES = [file for edition in EDITIONS for file in page_files(edition)]
 
 def pytest_addoption(parser):
     course = parser.getgroup("course")
-    course.addoption(
-        "--update", action="store_true", help="rewrite what the pages say is printed, and their figures"
-    )
+    course.addoption("--update", action="store_true", help="rewrite what the pages say is printed, and their figures")
     course.addoption(
         "--translated", action="store_true", help="mark the Chinese sections as true to the English of today"
     )
     course.addoption("--fresh", action="store_true", help="run also the programs whose results were kept")
+    course.addoption(
+        "--time-limit",
+        type=float,
+        default=120,
+        metavar="SECONDS",
+        help="what a page's program may take; a lesson takes at most 30 on two quiet cores (default: 120)",
+    )
 
 
 def pytest_generate_tests(metafunc):
@@ -43,7 +48,7 @@ def pytest_collection_finish(session):
         return
     fresh = session.config.option.fresh or "CI" in os.environ
     session.config.course = Course()
-    session.config.runner = Runner(fresh)
+    session.config.runner = Runner(fresh, session.config.option.time_limit)
     for file in files:
         program = Program.of(session.config.course.pages[file])
         if program.blocks:

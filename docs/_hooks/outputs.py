@@ -67,9 +67,7 @@ def misplaced_comments(code):
         for number in range(statement.last_line + 1, statement.last_line + 1 + len(statement.printed))
     }
     lines = code.split("\n")
-    return [
-        number for number, line in enumerate(lines, 1) if COMMENT.match(line.strip()) and number not in placed
-    ]
+    return [number for number, line in enumerate(lines, 1) if COMMENT.match(line.strip()) and number not in placed]
 
 
 def without_comments(code):

@@ -22,9 +22,7 @@ SHOWN_LANGUAGES = ("text", "bash")  # beside `python`, which runs
 
 SNIPPET = re.compile(r'\s*-{1,}8<-{1,} "(?P<file>[^":]+):(?P<section>[a-z][a-z0-9-]*)"\s*$')
 FENCE = re.compile(r"[\s>]*(?:`{3,}|~{3,})")
-HEADING = re.compile(
-    r"(?P<level>#{1,6})\s+(?P<title>.*?)\s*(?:\{[^}]*?#(?P<id>[A-Za-z][\w-]*)[^}]*\})?\s*$"
-)
+HEADING = re.compile(r"(?P<level>#{1,6})\s+(?P<title>.*?)\s*(?:\{[^}]*?#(?P<id>[A-Za-z][\w-]*)[^}]*\})?\s*$")
 
 
 class Line(NamedTuple):
@@ -124,8 +122,7 @@ class Page:
         lines = self.source.split("\n")
         ends = [heading.line - 1 for heading in self.headings[1:]] + [len(lines)]
         return {
-            heading.id: "\n".join(lines[heading.line - 1 : end]).strip()
-            for heading, end in zip(self.headings, ends)
+            heading.id: "\n".join(lines[heading.line - 1 : end]).strip() for heading, end in zip(self.headings, ends)
         }
 
 
@@ -258,9 +255,7 @@ def _check_fences(page):
             )
             page.problems.append(Problem(page.file, line.page_line, message))
         elif line.source:
-            page.problems.append(
-                Problem(page.file, line.page_line, "an embedded section stands outside a fence")
-            )
+            page.problems.append(Problem(page.file, line.page_line, "an embedded section stands outside a fence"))
             break
 
 

@@ -58,9 +58,7 @@ def mark_translated(page, course):
 
 def section_digests(page):
     """Return, by heading id, the digest of each section's Markdown."""
-    return {
-        id: hashlib.sha256(text.encode()).hexdigest()[:8] for id, text in page.sections().items() if id
-    }
+    return {id: hashlib.sha256(text.encode()).hexdigest()[:8] for id, text in page.sections().items() if id}
 
 
 def _say(part):

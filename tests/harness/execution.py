@@ -122,8 +122,7 @@ class BlockLoader:
     def _compile(self):
         text = self.program.blocks[self.block]
         offset = self.program.first_line(self.block) - 1
-        tree = ast.parse(text, str(self.file))
-        ast.increment_lineno(tree, offset)
+        tree = ast.parse("\n" * offset + text, str(self.file))
         for statement in split_statements(text):
             last_line = statement.last_line + offset
             nodes = [node for node in tree.body if node.end_lineno <= last_line]
@@ -134,12 +133,11 @@ class BlockLoader:
             )
 
     def _describe(self, error):
-        summary = "".join(traceback.format_exception_only(error)).strip()
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno for frame in frames if frame.filename == str(self.file)]
         if isinstance(error, SyntaxError) and not lines:
-            lines = [self.program.first_line(self.block) - 1 + (error.lineno or 1)]
-        return Failure(summary, tuple(lines))
+            return Failure(f"{type(error).__name__}: {error.msg}", (error.lineno,))
+        return Failure("".join(traceback.format_exception_only(error)).strip(), tuple(lines))
 
 
 def _tensorflow_version():

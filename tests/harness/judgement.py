@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from matplotlib.testing.compare import compare_images
 from matplotlib.testing.exceptions import ImageComparisonFailure
-from page_model import ROOT, Problem
 from outputs import Printed, misplaced_comments, split_statements
+from page_model import ROOT, Problem
+
+from tests.harness.prose import IMAGE
 
 FIGURES = Path("docs", "assets", "figures")
 FIGURE_TOLERANCE = 4  # root mean square of the grey levels, 0 to 255: noise of another machine, no more
@@ -27,14 +29,14 @@ def judge(page, program, result):
     """Return the problems of a page's run: those that stay, and (problem, edit) where an edit mends it."""
     problems, mendable = [], []
     for number, (block, printed) in enumerate(zip(page.program, result.printed)):
+        if result.failure and number == result.block:
+            printed = printed[:-1]  # of the statement that raised, the failure below tells
         try:
             statements = split_statements(block.text)
         except SyntaxError:
             break  # the failure below says where
         for line in misplaced_comments(block.text):
-            problems.append(
-                _problem(page, block, line, "an output comment stands after no top-level statement")
-            )
+            problems.append(_problem(page, block, line, "an output comment stands after no top-level statement"))
         for statement, lines in zip(statements, printed):
             if any("\r" in line or "\b" in line for line in lines):
                 message = "this prints a progress bar, which cannot be shown; pass verbose=0"
@@ -56,7 +58,7 @@ def judge_figures(page, result, directory):
     `directory` receives the new pictures and their differences, for an editor to look at.
     """
     problems = []
-    shown = {path.name for path in shown_figures(page)}
+    shown = shown_figures(page)
     for name, (number, picture) in result.figures.items():
         block = page.program[number]
         expected = ROOT / FIGURES / page.name / f"{name}.png"
@@ -71,22 +73,25 @@ def judge_figures(page, result, directory):
         if message:
             problems.append(_problem(page, block, 1, message))
     drawn = {f"{name}.png" for name in result.figures}
-    kept = {file.name for file in (ROOT / FIGURES / page.name).glob("*.png")}
-    for name in sorted((shown | kept) - drawn):
-        message = f"no block of the page draws {FIGURES / page.name / name}; delete it or draw it"
-        problems.append(Problem(page.file, 1, message))
+    for name, line in shown.items():
+        if name not in drawn:
+            problems.append(Problem(page.file, line, f"no block of the page draws the figure {name} shown here"))
+    for file in (ROOT / FIGURES / page.name).glob("*.png"):
+        if file.name not in drawn | shown.keys():
+            message = f"no block draws {file.relative_to(ROOT)} any more; remove it with --update"
+            problems.append(Problem(page.file, 1, message))
     return problems
 
 
 def shown_figures(page):
-    """Return the paths, below the figures' folder, of the figures that the page's prose shows."""
-    marker = f"/figures/{page.name}/"
-    return [
-        Path(part.split(")")[0].split(" ")[0])
+    """Map the file name of each figure that the page's prose shows to the line where it does."""
+    folder = f"/figures/{page.name}/"
+    return {
+        match["target"].rpartition("/")[2]: line.page_line
         for line in page.prose
-        for part in line.text.split("](")[1:]
-        if marker in part.split(")")[0]
-    ]
+        for match in IMAGE.finditer(line.text)
+        if folder in match["target"]
+    }
 
 
 def keep_figures(page, result):
@@ -118,9 +123,7 @@ def apply_edits(edits):
 
 
 def _agree(announced, printed):
-    return len(announced) == len(printed) and all(
-        line.agrees_with(text) for line, text in zip(announced, printed)
-    )
+    return len(announced) == len(printed) and all(line.agrees_with(text) for line, text in zip(announced, printed))
 
 
 def _difference(statement, printed):

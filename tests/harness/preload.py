@@ -8,6 +8,7 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import matplotlib.pyplot  # noqa: E402, F401
 import pytest_examples  # noqa: E402, F401
+
 import tests.harness.execution  # noqa: E402, F401
 
 with contextlib.suppress(ImportError):

@@ -43,9 +43,7 @@ def _check_headings(page):
         else:
             seen[heading.id] = heading.line
         if heading.level > level + 1:
-            yield Problem(
-                page.file, heading.line, f"a heading of level {heading.level} below one of level {level}"
-            )
+            yield Problem(page.file, heading.line, f"a heading of level {heading.level} below one of level {level}")
         level = heading.level
     if sum(heading.level == 1 for heading in page.headings) != 1:
         yield Problem(page.file, 1, "a page has one heading of level 1 (“# …”)")

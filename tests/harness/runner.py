@@ -20,17 +20,17 @@ from page_model import ROOT
 from tests.harness.execution import execute
 from tests.harness.program import Result
 
-TIME_LIMIT = 120  # seconds; a lesson takes at most 30 on two cores, this is for noise and for hangs
 CACHE = ROOT / ".cache" / "programs"
 
 
 class Runner:
     """Runs each distinct program once, as many at a time as there are cores.
 
-    `fresh` says whether to run programs whose results were kept, too.
+    `fresh` says whether to run also the programs whose results were kept by an earlier run;
+    `time_limit` is in seconds.
     """
 
-    def __init__(self, fresh, time_limit=TIME_LIMIT):
+    def __init__(self, fresh, time_limit):
         self.fresh = fresh
         self.time_limit = time_limit
         self.judged = []  # pages, as the tests come to them
@@ -42,6 +42,7 @@ class Runner:
             self._context.set_forkserver_preload(["tests.harness.preload"])
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count())
         self._futures = {}
+        self._kept_now = set()
 
     def submit(self, program):
         """Begin to run `program`, unless it was submitted before; return the future of its Result."""
@@ -59,7 +60,7 @@ class Runner:
 
     def _run_or_recall(self, program):
         kept = CACHE / hashlib.sha256(f"{program.digest} {environment_digest()}".encode()).hexdigest()
-        if not self.fresh and kept.exists():
+        if kept in self._kept_now or (not self.fresh and kept.exists()):
             self.recalled += 1
             return pickle.loads(kept.read_bytes())
         result = self.run(program)
@@ -68,6 +69,7 @@ class Runner:
             partial = kept.with_suffix(f".{os.getpid()}")
             partial.write_bytes(pickle.dumps(result))
             partial.replace(kept)
+            self._kept_now.add(kept)
         return result
 
     def run(self, program):

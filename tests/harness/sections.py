@@ -28,7 +28,11 @@ def check(file, course):
         for edition in ("en", "zh")
     }
     source = (ROOT / file).read_text(encoding="utf-8")
-    comments = _comment_lines(source)
+    try:
+        comments = _comment_lines(source)
+    except (SyntaxError, tokenize.TokenError) as error:
+        yield Problem(file, 1, f"the module is not Python: {error}")
+        return
     opened, closed = {}, set()
     for number, text in enumerate(source.split("\n"), 1):
         marker = MARKER.match(text)

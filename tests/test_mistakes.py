@@ -1,0 +1,284 @@
+"""Each mistake that an editor can make is named, with its place, and hides no other.
+
+One run judges a copy of the project in which every page of a submodule “sample” but one has its own
+mistake. The sample is first completed by the commands an editor would use.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+import pytest
+from page_model import ROOT
+
+PAGE = """---
+title: Sample
+description: A sample.
+---
+
+# A sample {#sample}
+
+What [the end](#end) holds.
+
+```python
+--8<-- "snippets/sample/MODULE.py:mean"
+```
+
+## Its use {#use}
+
+```python
+--8<-- "snippets/sample/MODULE.py:use"
+```
+
+![A line that falls](../assets/figures/sample/NAME/line.png)
+
+??? success "Solution"
+
+    ```python
+    print(mean([1, 2, 4]))
+    ```
+
+## The end {#end}
+
+Nothing more.
+"""
+CHINESE = {
+    "title: Sample": "title: 示例",
+    "A sample.": "一个示例。",
+    "# A sample": "# 一个示例",
+    "What [the end](#end) holds.": "[结尾](#end)里有什么：损失函数（loss function）。",
+    "## Its use": "## 用法",
+    "A line that falls": "一条下降的线",
+    '"Solution"': '"参考答案"',
+    "## The end": "## 结尾",
+    "Nothing more.": "没有了。",
+}
+MODULE = '''"""A sample."""
+
+# --8<-- [start:mean]
+import matplotlib.pyplot as plt
+
+
+def mean(values):
+    return sum(values) / len(values)
+# --8<-- [end:mean]
+
+
+def main():
+    # --8<-- [start:use]
+    print(mean([1, 2, 3]))
+    figure, axes = plt.subplots(num="line", figsize=(2, 2))
+    axes.plot([3, 2, 1])
+    # --8<-- [end:use]
+
+
+if __name__ == "__main__":
+    main()
+'''
+
+
+class Mistake(NamedTuple):
+    """`old` becomes `new` in a file (`en`, `zh` or `module`); `error` is then what an editor reads."""
+
+    file: str
+    old: str
+    new: str
+    error: str
+
+
+EN, ZH, PY = r"docs/en/sample/NAME\.md", r"docs/zh/sample/NAME\.md", r"snippets/sample/MODULE\.py"
+PRINT = "    print(mean([1, 2, 3]))\n"
+MISTAKES = {
+    "unknown-language": Mistake("en", "    ```python", "    ```pyhton", rf"{EN}:24: unknown language 'pyhton'"),
+    "unlabelled-fence": Mistake("en", "    ```python", "    ```", rf"{EN}:24: unknown language ''"),
+    "unclosed-fence": Mistake("en", "333335\n    ```", "333335", rf"{EN}:24: this fence is not recognised as a block"),
+    "unknown-option": Mistake(
+        "en", "    ```python", "    ```python numbered=yes!", rf"{EN}:24: this fence is not recognised"
+    ),
+    "commented-fence": Mistake(
+        "en",
+        "Nothing more.",
+        "<!--\n```python\nprint(1)\n```\n-->",
+        rf"{EN}:32: a fence inside an HTML comment",
+    ),
+    "not-run-without-reason": Mistake(
+        "en", "    ```python", "    ```{ .python .not-run }", rf"{EN}:24: a block that is not run says why"
+    ),
+    "missing-file": Mistake("en", "MODULE.py:mean", "no.py:mean", rf"{EN}:11: .*sample/no\.py' could not be found"),
+    "missing-section": Mistake(
+        "en", "MODULE.py:mean", "MODULE.py:median", rf"{EN}:11: .*section 'median' could not be located"
+    ),
+    "line-range": Mistake("en", "MODULE.py:mean", "NAME.py:3:5", rf"{EN}:11: embed one named section"),
+    "unused-section": Mistake(
+        "module",
+        "def main():",
+        "# --8<-- [start:spare]\nx = 1\n# --8<-- [end:spare]\n\n\ndef main():",
+        rf"{PY}:12: no page of docs/en shows the section 'spare'",
+    ),
+    "doubled-section": Mistake(
+        "module", "[start:use]", "[start:mean]", rf"{PY}:13: the section 'mean' was already begun in line 3"
+    ),
+    "unclosed-section": Mistake("module", "    # --8<-- [end:use]\n", "", rf"{PY}:13: the section 'use' is not closed"),
+    "section-in-a-string": Mistake(
+        "module",
+        '"""A sample."""',
+        '"""A sample.\n\n# --8<-- [start:hidden]\n"""',
+        rf"{PY}:3: the marker of the section 'hidden' stands inside a string",
+    ),
+    "raises": Mistake(
+        "module",
+        "sum(values) /",
+        "sum(value) /",
+        rf"{EN}:17 \({PY}:14\): this block raises NameError: name 'value' .*\n    through {EN}:11 \({PY}:8\)",
+    ),
+    "prints-something-else": Mistake(
+        "module", "/ len(values)", "/ len(values) + 1", rf"{EN}:17 \({PY}:14\): the page says that this prints"
+    ),
+    "prints-a-warning": Mistake(
+        "module",
+        PRINT,
+        "    import warnings\n    warnings.warn('old')\n",
+        rf"{EN}:17 \({PY}:15\): the page says that this prints\n    #> 2\.0\n  and it printed\n    UserWarning: old",
+    ),
+    "prints-a-progress-bar": Mistake(
+        "module", PRINT, "    print('1/2\\r2/2')\n", rf"{EN}:17 .*this prints a progress bar.* verbose=0"
+    ),
+    "misplaced-output": Mistake(
+        "module",
+        "    return sum",
+        "    #> 2.0\n    return sum",
+        rf"{EN}:11 \({PY}:8\): an output comment stands after no top-level statement",
+    ),
+    "is-no-python": Mistake("module", PRINT, "    print(mean([1, 2, 3])\n", rf"{EN}:17 .*raises SyntaxError"),
+    "hangs": Mistake("module", PRINT, "    while True: pass\n", rf"{EN}:17 .*did not end within 20"),
+    "crashes": Mistake(
+        "module", PRINT, "    import os, signal; os.kill(os.getpid(), signal.SIGSEGV)\n", rf"{EN}:17 .*exit code -11"
+    ),
+    "exits": Mistake("module", PRINT, "    import os; os._exit(3)\n", rf"{EN}:17 .*ended .*exit code 3"),
+    "asks-to-exit": Mistake("module", PRINT, "    import sys; sys.exit(0)\n", rf"{EN}:17 .*raises SystemExit"),
+    "declared-to-raise": Mistake(
+        "en",
+        "    print(mean([1, 2, 4]))\n",
+        "    print(mean([1, 2, 4]))\n    #! ZeroDivisionError\n",
+        rf"{EN}:25: the page says that this prints\n    #! ZeroDivisionError",
+    ),
+    "figure-changed": Mistake(
+        "module", "[3, 2, 1]", "[3, 1, 1]", rf"{EN}:17 \({PY}:14\): the figure 'line' changed; compare docs/assets"
+    ),
+    "figure-without-name": Mistake("module", 'num="line", ', "", rf"{EN}:17 .*a figure without a name"),
+    "figure-not-shown": Mistake(
+        "en", "figures/sample/NAME/line.png", "pictures/logo.svg", rf"{EN}:17 .*'line' is drawn here and shown nowhere"
+    ),
+    "figure-not-drawn": Mistake(
+        "module",
+        '    figure, axes = plt.subplots(num="line", figsize=(2, 2))\n    axes.plot([3, 2, 1])\n',
+        "",
+        rf"{EN}:20: no block of the page draws",
+    ),
+    "block-in-one-edition": Mistake(
+        "en", "Nothing more.", "```python\nprint(1)\n#> 1\n```", rf"{ZH}:.*the code block differs"
+    ),
+    "block-differs": Mistake("zh", "2, 4]", "2, 5]", rf"{ZH}:.*the code block differs"),
+    "picture-in-one-edition": Mistake(
+        "zh", "![一条下降的线](../assets/figures/sample/NAME/line.png)", "", rf"{ZH}:.*the picture differs"
+    ),
+    "english-moved-on": Mistake(
+        "en",
+        "Nothing more.",
+        "Something more.",
+        rf"{ZH}:\d+: the English section #end \({EN}:29\) has changed since",
+    ),
+    "heading-without-id": Mistake("en", " {#use}", "", rf"{EN}:14: the heading “Its use” has no id"),
+    "heading-with-the-same-id": Mistake("en", "{#use}", "{#end}", rf"{EN}:29: the id #end is already"),
+    "heading-level-skipped": Mistake("en", "## Its use", "#### Its use", rf"{EN}:14: a heading of level 4"),
+    "picture-without-alt": Mistake("en", "A line that falls", "", rf"{EN}:20: the picture .* has no alt text"),
+    "broken-link": Mistake("en", "(#end)", "(nowhere.md)", rf"{EN}:8: the link to nowhere\.md leads nowhere"),
+    "broken-anchor": Mistake("en", "(#end)", "(#ende)", rf"{EN}:8: the link to #ende leads to no heading"),
+    "missing-from-navigation": Mistake("en", "", "", rf"{EN}:1: the page is missing from the navigation"),
+    "refused-term": Mistake("zh", "没有了。", "没有代价函数。", rf"{ZH}:\d+: “代价函数” is not the term"),
+    "other-term": Mistake(
+        "zh", "损失函数（loss", "误差函数（loss", rf"{ZH}:\d+: the glossary calls “loss function” 损失函数"
+    ),
+    "no-description": Mistake("en", "description: A sample.\n", "", rf"{EN}:1: the front matter has no description"),
+}
+
+
+def named(text, name):
+    """Put the sample's name, as a page's and as a module's, into a text."""
+    return text.replace("NAME", name).replace("MODULE", name.replace("-", "_"))
+
+
+def write_sample(project, name):
+    """Write the sample lesson under `name` into the project."""
+    chinese = PAGE
+    for english, words in CHINESE.items():
+        chinese = chinese.replace(english, words)
+    texts = {"docs/en/sample/NAME.md": PAGE, "docs/zh/sample/NAME.md": chinese, "snippets/sample/MODULE.py": MODULE}
+    for file, text in texts.items():
+        (project / named(file, name)).write_text(named(text, name), encoding="utf-8")
+
+
+def judge(project, *options):
+    """Judge the sample submodule; return the failure messages by test and the run's output."""
+    report = project / "report.xml"
+    files = ["tests/test_pages.py", "tests/test_sections.py"]
+    options = [*options, "-k", "sample", f"--junitxml={report}", "--time-limit=20", "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *files, *options], cwd=project, capture_output=True, text=True
+    )
+    failures = {
+        case.get("name"): "\n".join(failure.text or failure.get("message") for failure in case.iter("failure"))
+        for case in ElementTree.parse(report).iter("testcase")
+    }
+    return failures, run.stdout
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """The failures of a project in which each sample page has one mistake, and one page has none."""
+    project = tmp_path_factory.mktemp("project")
+    for name in ("docs", "snippets", "tests"):
+        ignored = shutil.ignore_patterns("__pycache__", "keras-introduction", "keras_introduction", "node_modules")
+        shutil.copytree(ROOT / name, project / name, ignore=ignored)
+    for name in ("mkdocs.yml", "pyproject.toml"):
+        shutil.copy(ROOT / name, project)
+    names = ["sound", *MISTAKES]
+    for edition in ("en", "zh"):
+        folder = project / "docs" / edition / "sample"
+        folder.mkdir()
+        listed = [name for name in names if name != "missing-from-navigation"]
+        (folder / ".nav.yml").write_text("nav:\n" + "".join(f"  - {name}.md\n" for name in listed))
+    (project / "snippets" / "sample").mkdir()
+    for name in names:
+        write_sample(project, name)
+    judge(project, "--update", "--translated")
+    for name, mistake in MISTAKES.items():
+        path = {"module": "snippets/sample/MODULE.py"}.get(mistake.file, f"docs/{mistake.file}/sample/NAME.md")
+        file = project / named(path, name)
+        text = file.read_text(encoding="utf-8")
+        old, new = named(mistake.old, name), named(mistake.new, name)
+        assert old in text, f"the mistake {name} finds nothing to spoil in\n{text}"
+        file.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return judge(project)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_is_named_with_its_place(name, judged):
+    failures, output = judged
+    error = named(MISTAKES[name].error, name)
+    tests = [
+        "test_page_is_true[en/sample/NAME]",
+        "test_page_is_true[zh/sample/NAME]",
+        "test_sections_are_sound_and_shown[snippets/sample/MODULE.py]",
+    ]
+    said = "\n".join(failures[named(test, name)] for test in tests)
+    assert re.search(error, said), f"expected\n{error}\nin\n{said or output}"
+
+
+def test_sound_page_beside_the_bad_ones_passes(judged):
+    failures, output = judged
+    sound = [message for test, message in failures.items() if "sample/sound" in test]
+    assert sound == ["", "", ""], "\n".join(sound) + output
