@@ -1,0 +1,247 @@
+"""What publishes the course is sound: the workflows, the command that they call, and the drift watch."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from page_model import ROOT
+
+from tests import drift
+from tests.node_tools import node_tool, program
+
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+TEST_COMMAND = "uv run --group test pytest"
+DOCUMENTS = ["README", "CONTRIBUTING"]
+
+
+def jobs(file):
+    return yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"]
+
+
+def run(*command, cwd=ROOT):
+    done = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.stdout
+
+
+def actionlint(root=ROOT):
+    """Return what actionlint finds in the workflows of the project at `root`."""
+    files = sorted(str(file.relative_to(root)) for file in (root / ".github/workflows").glob("*.yml"))
+    script = ROOT / "tests/actionlint.cjs"
+    return run(program("node"), str(script), str(node_tool("actionlint")), *files, cwd=root)
+
+
+def zizmor(root=ROOT):
+    """Return what zizmor finds in the workflows of the project at `root`."""
+    executable = shutil.which("zizmor", path=Path(sys.executable).parent)
+    options = ["--offline", "--quiet", "--strict-collection", "--persona=pedantic", "--format=github"]
+    return run(executable, *options, ".github", cwd=root)
+
+
+def unpinned(root=ROOT):
+    """Return each action that is not pinned by a full digest with its version beside it."""
+    pinned = re.compile(r"uses: (?:\./|[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$)")
+    return [
+        f"{file.name}:{number}: {line.strip()}"
+        for file in sorted((root / ".github/workflows").glob("*.yml"))
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(r"\buses:", line) and not pinned.search(line)
+    ]
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Return a copy of what is checked, to make mistakes in."""
+    shutil.copytree(ROOT / ".github", tmp_path / ".github")
+    (tmp_path / ".git").mkdir()
+    return tmp_path
+
+
+def test_actionlint_finds_nothing():
+    assert actionlint() == ""
+
+
+def test_zizmor_finds_nothing():
+    assert zizmor() == ""
+
+
+def test_every_action_is_pinned_by_its_digest():
+    assert unpinned() == []
+
+
+@pytest.mark.parametrize(
+    ("check", "file", "right", "wrong", "message"),
+    [
+        (actionlint, "drift.yml", "github.run_id", "github.run_idd", '"run_idd" is not defined'),
+        (actionlint, "drift.yml", "newest: true", "newer: true", 'input "newer" is not defined'),
+        (actionlint, "publish.yml", "needs: build", "needs: biuld", "biuld"),
+        (zizmor, "test.yml", "persist-credentials: false", "fetch-depth: 1", "artipacked"),
+        (zizmor, "test.yml", "pull_request:", "pull_request_target:", "dangerous-triggers"),
+        (zizmor, "test.yml", "run: .ci/run", "run: .ci/run ${{ github.head_ref }}", "template-injection"),
+        (zizmor, "publish.yml", "\npermissions: {}", "\npermissions: write-all", "excessive-permissions"),
+        (unpinned, "test.yml", "@3d3c42e5aac5ba805825da76410c181273ba90b1", "@v7", "checkout@v7"),
+        (unpinned, "test.yml", "ba90b1 # v7.0.1", "ba90b1", "checkout@3d3c42"),
+    ],
+    ids=lambda value: value.__name__ if callable(value) else None,
+)
+def test_each_check_sees_the_mistake_it_is_for(project, check, file, right, wrong, message):
+    path = project / ".github/workflows" / file
+    text = path.read_text(encoding="utf-8")
+    assert right in text
+    path.write_text(text.replace(right, wrong), encoding="utf-8")
+    assert message in str(check(project))
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_no_job_may_do_or_take_more_than_it_says(file):
+    assert yaml.safe_load(file.read_text(encoding="utf-8"))["permissions"] == {}
+    for name, job in jobs(file).items():
+        assert job["permissions"], name
+        assert "uses" in job or job["timeout-minutes"] <= 60, name
+
+
+def test_pull_requests_are_given_no_secret():
+    assert "secrets" not in (ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8")
+
+
+def test_what_is_published_is_what_was_tested():
+    publish = jobs(ROOT / ".github/workflows/publish.yml")
+    assert publish["build"]["needs"] == "test"
+    assert publish["notebooks"]["needs"] == "build"
+    assert publish["deploy"]["needs"] == "notebooks"
+    downloads = [step for step in publish["build"]["steps"] if "download-artifact" in step.get("uses", "")]
+    assert [step["with"] for step in downloads] == [{"name": "receipts", "path": ".receipts"}]
+
+
+def test_the_commands_are_those_of_the_readme():
+    ci = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+    assert ci[-1] == TEST_COMMAND
+    assert any(step.get("run") == ".ci/run" for step in jobs(WORKFLOWS[-1])["test"]["steps"])
+    for readme in ("README.md", "README.zh.md"):
+        commands = shell_lines(ROOT / readme)
+        assert {"pip install uv", "uv run mkdocs serve", TEST_COMMAND} <= set(commands)
+
+
+def test_what_installs_names_no_host():
+    assert "://" not in (ROOT / ".ci/run").read_text(encoding="utf-8")
+    assert "://" not in (ROOT / "tests/package.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_document_says_the_same_in_both_languages(document):
+    english, chinese = ROOT / f"{document}.md", ROOT / f"{document}.zh.md"
+    assert shell_lines(english) == shell_lines(chinese)
+    assert outline(english) == outline(chinese)
+
+
+def test_the_messages_in_contributing_are_those_of_the_checks():
+    checks = [*(ROOT / "docs/_hooks").glob("*.py"), *(ROOT / "tests/harness").glob("*.py")]
+    code = "".join(file.read_text(encoding="utf-8") for file in checks).replace("{{", "{").replace("}}", "}")
+    code = re.sub(r'"\s*\n\s*f?"', "", code)  # a string that goes on in the next line
+    english, chinese = (messages(ROOT / f"CONTRIBUTING{suffix}.md") for suffix in ("", ".zh"))
+    assert english
+    assert english == chinese
+    assert [part for part in english if part not in code] == []
+
+
+def messages(file):
+    """Return the fixed parts of the messages in the table of `file`."""
+    rows = re.findall(r"^\|[^|]+\|(.*)\|$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    quoted = [message for row in rows for message in re.findall("`([^`]+)`", row)]
+    return [
+        part.strip() for message in quoted for part in re.split("(?:docs/en/)?…|^this block", message) if part.strip()
+    ]
+
+
+def shell_lines(file):
+    """Return the commands in the blocks of `file`, without the comments beside them."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", file.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    lines = [re.sub(r"\s*#.*", "", line) for line in "".join(blocks).splitlines()]
+    return [line for line in lines if line]
+
+
+def outline(file):
+    """Return the level of each heading of `file`, and how many list items and table rows stand below it."""
+    parts = re.split(r"^(#+) ", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    rows = [len(re.findall(r"^(?:\d+\.|-|\|)", text, re.MULTILINE)) for text in parts[2::2]]
+    return list(zip(parts[1::2], rows, strict=True))
+
+
+RESULTS = """<testsuites><testsuite>
+<testcase classname="tests.test_pages" name="test_page_is_true[en/keras-introduction/training]">
+<failure message="">docs/en/keras-introduction/training.md:31: prints 0.7</failure></testcase>
+<testcase classname="tests.test_pages" name="test_page_is_true[zh/keras-introduction/training]"/>
+<testcase classname="tests.test_site" name="test_links"><error message="no browser"/></testcase>
+</testsuite></testsuites>"""
+
+
+@pytest.fixture
+def github(tmp_path, monkeypatch):
+    """Stand in for gh: remember what it was asked, and answer with the open issues in `issues.json`."""
+    gh = tmp_path / "bin/gh"
+    gh.parent.mkdir()
+    gh.write_text(
+        f'#!{sys.executable}\nimport pathlib, sys\nhere = pathlib.Path("{tmp_path}")\n'
+        'text = sys.stdin.read() if "--body-file=-" in sys.argv else ""\n'
+        'with (here / "asked").open("a") as asked: print(*sys.argv[1:], text, file=asked)\n'
+        'if sys.argv[2] == "list": print((here / "issues.json").read_text())\n'
+    )
+    gh.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{gh.parent}{os.pathsep}{os.environ['PATH']}")
+    return tmp_path
+
+
+def report(github, results, issues):
+    """Return what gh was asked for after the drift watch reported `results` while `issues` were open."""
+    (github / "results.xml").write_text(results)
+    (github / "issues.json").write_text(json.dumps([{"number": number} for number in issues]))
+    drift.report(github / "results.xml", ["Updated keras v3.15.1 -> v3.16.0"], "run 7")
+    return (github / "asked").read_text()
+
+
+def test_the_drift_watch_opens_one_issue_that_names_the_broken_pages(github):
+    asked = report(github, RESULTS, issues=[])
+    assert "issue create" in asked
+    assert "docs/en/keras-introduction/training.md:31: prints 0.7" in asked
+    assert "## `tests/test_site.py`" in asked
+    assert "Updated keras v3.15.1 -> v3.16.0" in asked
+    assert "docs/zh" not in asked
+
+
+def test_the_drift_watch_updates_the_issue_that_is_open(github):
+    asked = report(github, RESULTS, issues=[7])
+    assert "issue edit 7" in asked
+    assert "issue create" not in asked
+
+
+def test_the_drift_watch_closes_the_issue_when_all_is_well(github):
+    well = re.sub(r"<(failure|error).*?(/>|</\1>)", "", RESULTS)
+    assert "issue close 7" in report(github, well, issues=[7])
+    (github / "asked").unlink()
+    assert report(github, well, issues=[]).splitlines() == ["issue list --state=open --label=drift --json=number "]
+
+
+@pytest.mark.parametrize("results", ["", "<testsuites><testsuite/></testsuites>"])
+def test_a_run_without_tests_is_no_good_news(github, results):
+    asked = report(github, results, issues=[])
+    assert "issue create" in asked
+    assert "No test ran" in asked
+
+
+def test_the_drift_watch_moves_the_date_and_nothing_else(tmp_path, monkeypatch):
+    uv = tmp_path / "bin/uv"
+    uv.parent.mkdir()
+    uv.write_text('#!/bin/sh\n[ "$2" = --quiet ] || echo "Updated keras v3.15.1 -> v3.16.0" >&2\n')
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{uv.parent}{os.pathsep}{os.environ['PATH']}")
+    before = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(before, encoding="utf-8")
+    assert drift.move(tmp_path / "pyproject.toml") == ["Updated keras v3.15.1 -> v3.16.0"]
+    after = (tmp_path / "pyproject.toml").read_text(encoding="utf-8")
+    changed = set(before.splitlines()) ^ set(after.splitlines())
+    assert all(line.startswith("exclude-newer = ") for line in changed)
