@@ -30,9 +30,7 @@ def move(pyproject=Path("pyproject.toml")):
     if count != 1:
         sys.exit(f"{pyproject}: expected one line exclude-newer = “…”, found {count}")
     pyproject.write_text(text, encoding="utf-8")
-    done = subprocess.run(
-        ["uv", "lock", "--upgrade"], cwd=pyproject.parent, stderr=subprocess.PIPE, text=True
-    )
+    done = subprocess.run(["uv", "lock", "--upgrade"], cwd=pyproject.parent, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(done.stderr)
     return re.findall(r"^(?:Updated|Added|Removed) .+$", done.stderr, re.MULTILINE)
