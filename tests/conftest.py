@@ -2,6 +2,8 @@
 
 import os
 from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from page_model import EDITIONS, page_files
@@ -11,6 +13,7 @@ from tests.harness.editions import mark_translated
 from tests.harness.judgement import apply_edits
 from tests.harness.program import Program
 from tests.harness.runner import Runner
+from tests.harness.site import build, free_port, serve
 
 PAGES = [file for edition in EDITIONS for file in page_files(edition)]
 
@@ -66,6 +69,25 @@ def runner(pytestconfig):
 def course(pytestconfig):
     """All pages of both editions."""
     return getattr(pytestconfig, "course", None) or Course()
+
+
+class Site(NamedTuple):
+    """The built site: the folder that holds it and the address that serves it while the tests run."""
+
+    folder: Path
+    url: str
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """Both editions, built by the command that publishes them, and served."""
+    folder, port = tmp_path_factory.mktemp("site"), free_port()
+    url = f"http://127.0.0.1:{port}/"
+    built = build(folder, url)
+    if built.returncode:
+        pytest.fail(f"the site could not be built:\n{built.stdout}{built.stderr}", pytrace=False)
+    with serve(folder, port):
+        yield Site(folder, url)
 
 
 def pytest_sessionfinish(session):

@@ -18,6 +18,10 @@ class Course:
         files = [file for edition in EDITIONS for file in page_files(edition)]
         return {file: read_page(file, self.markdown) for file in files}
 
+    def reread(self):
+        """Forget what was read, so that the next look at `pages` sees the files of today."""
+        self.__dict__.pop("pages", None)
+
     def counterpart(self, page, edition):
         """Return the same page in `edition`, or None."""
         names = {(page.edition, page.name): page for page in self.pages.values()}

@@ -1,0 +1,90 @@
+"""The built site shows just the blocks that ran, every link in it leads somewhere, and its HTML is valid."""
+
+import subprocess
+from urllib.parse import unquote, urljoin, urlsplit
+
+import lxml.html
+import pytest
+
+from tests.harness.site import html_file
+from tests.node_tools import node_tool, program
+
+
+def python_blocks(document):
+    """Return the text of each Python block that a page's HTML shows."""
+    return [code.text_content().strip("\n") for code in document.cssselect("article div.language-python pre > code")]
+
+
+def test_site_shows_just_the_blocks_that_ran(page_file, course, site):
+    page = course.pages[page_file]
+    document = lxml.html.parse(str(html_file(site.folder, page))).getroot()
+    assert python_blocks(document) == [block.text.strip("\n") for block in page.blocks if block.language == "python"]
+    shown = document.cssselect("article pre")
+    known = document.cssselect(", ".join(f"article div.language-{name} pre" for name in ("python", "text", "bash")))
+    unknown = [element.text_content().strip()[:60] for element in shown if element not in known]
+    assert not unknown, f"{page.file} shows code that no fence announced (indented by four spaces?): {unknown}"
+
+
+def test_a_block_that_is_not_run_says_why(page_file, course, site):
+    page = course.pages[page_file]
+    html = html_file(site.folder, page).read_text(encoding="utf-8")
+    reasons = [block.not_run for block in page.blocks if block.not_run is not None]
+    assert all(f'<span class="filename">{reason}</span>' in html for reason in reasons)
+
+
+def test_every_link_leads_somewhere(site):
+    documents = {file: lxml.html.parse(str(file)).getroot() for file in sorted(site.folder.rglob("*.html"))}
+    anchors = {
+        file: {element.get("id") or element.get("name") for element in document.cssselect("[id], a[name]")}
+        for file, document in documents.items()
+    }
+    broken = []
+    for file, document in documents.items():
+        address = urljoin(site.url, file.relative_to(site.folder).as_posix())
+        for element, attribute, link, _ in document.iterlinks():
+            target = urlsplit(urljoin(address, link))
+            if not target.geturl().startswith(site.url) or element.tag == "form":
+                continue
+            path = site.folder / unquote(urlsplit(target.geturl()[len(site.url) :]).path)
+            path = path / "index.html" if path.is_dir() else path
+            if not path.is_file() or (
+                target.fragment and path in anchors and unquote(target.fragment) not in anchors[path]
+            ):
+                broken.append(f"{file.relative_to(site.folder)}: {attribute}={link}")
+    assert not broken, "\n".join(broken)
+
+
+def test_no_page_asks_another_host_for_anything(site):
+    """Links may lead elsewhere; what a page loads by itself may not come from there."""
+    foreign = []
+    for file in sorted(site.folder.rglob("*.html")):
+        for element, attribute, link, _ in lxml.html.parse(str(file)).getroot().iterlinks():
+            loads = attribute == "src" or (element.tag == "link" and element.get("rel") in ("stylesheet", "icon"))
+            if loads and urlsplit(link).netloc and not link.startswith(site.url):
+                foreign.append(f"{file.relative_to(site.folder)}: {link}")
+    assert not foreign, "\n".join(foreign)
+
+
+def test_html_is_valid(site):
+    run = subprocess.run(
+        [program("java"), "-jar", str(node_tool("vnu")), "--errors-only", "--skip-non-html", str(site.folder)],
+        capture_output=True,
+        text=True,
+    )
+    errors = [line.replace(f'"file:{site.folder}/', '"') for line in run.stderr.splitlines()]
+    assert not errors, "\n".join(errors[:40])
+
+
+def test_page_is_in_the_sitemap_of_its_edition_with_the_other_beside_it(page_file, course, site):
+    page = course.pages[page_file]
+    sitemap = (site.folder / page.edition / "sitemap.xml").read_text(encoding="utf-8")
+    address = f"{site.url}{page.edition}/{page.name.removesuffix('index')}".rstrip("/") + "/"
+    assert f"<loc>{address}</loc>" in sitemap
+    assert f'href="{address.replace(f"/{page.edition}/", "/en/", 1)}"' in sitemap
+    assert f'href="{address.replace(f"/{page.edition}/", "/zh/", 1)}"' in sitemap
+
+
+@pytest.mark.parametrize("file", ["index.html", "404.html"])
+def test_pages_without_a_language_lead_to_both_editions(file, site):
+    links = lxml.html.parse(str(site.folder / file)).getroot().xpath("//a/@href")
+    assert any("en/" in link for link in links) and any("zh/" in link for link in links)

@@ -1,0 +1,83 @@
+"""Judge each page as it is saved, with a fork server that stays warm: `python -m tests.watch`."""
+
+import queue
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "docs" / "_hooks"))
+
+from watchdog.events import FileSystemEventHandler  # noqa: E402
+from watchdog.observers import Observer  # noqa: E402
+
+from tests.harness.course import Course  # noqa: E402
+from tests.harness.program import Program  # noqa: E402
+from tests.harness.runner import Runner  # noqa: E402
+from tests.harness.verdict import problems_of  # noqa: E402
+
+WATCHED = ("docs/en", "docs/zh", "snippets")
+TIME_LIMIT = 120  # seconds for a page's program
+
+
+class Saved(FileSystemEventHandler):
+    """Puts a token into a queue whenever a page or a snippet was written."""
+
+    def __init__(self, tokens):
+        self.tokens = tokens
+
+    def on_any_event(self, event):
+        if event.event_type in ("created", "modified", "moved", "deleted"):
+            self.tokens.put(event.src_path)
+
+
+def wait_for_a_save(tokens):
+    """Return when something was saved and nothing more follows at once."""
+    tokens.get()
+    while True:
+        try:
+            tokens.get(timeout=0.05)
+        except queue.Empty:
+            return
+
+
+def state(page):
+    """Return what a page's verdict depends on."""
+    return page.source, tuple(block.text for block in page.blocks)
+
+
+def report(pages, course, runner):
+    """Judge `pages` and print what is wrong with them."""
+    for page in pages:
+        start = time.perf_counter()
+        directory = Path(tempfile.gettempdir(), "figures-that-changed", page.edition, page.name)
+        directory.mkdir(parents=True, exist_ok=True)
+        problems = problems_of(page, course, runner, directory)
+        for problem in problems:
+            print(problem)
+        verdict = f"{len(problems)} problems" if problems else "true"
+        print(f"{page.file}: {verdict}, {time.perf_counter() - start:.1f} s", flush=True)
+
+
+def main():
+    course = Course()
+    runner = Runner(fresh=False, time_limit=TIME_LIMIT)
+    runner.run(Program(("",)))  # starts the fork server
+    known = {page.file: state(page) for page in course.pages.values()}
+    tokens = queue.Queue()
+    observer = Observer()
+    for folder in WATCHED:
+        observer.schedule(Saved(tokens), str(ROOT / folder), recursive=True)
+    observer.start()
+    print(f"watching {len(known)} pages; save one of them, or a snippet", flush=True)
+    while True:
+        wait_for_a_save(tokens)
+        course.reread()
+        changed = [page for page in course.pages.values() if known.get(page.file) != state(page)]
+        known = {page.file: state(page) for page in course.pages.values()}
+        report(changed, course, runner)
+
+
+if __name__ == "__main__":
+    main()
