@@ -54,14 +54,7 @@ def run_blocks(program, file, begun):
     from pytest_examples.config import ExamplesConfig
     from pytest_examples.run_code import run_code
 
-    result = Result(
-        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        versions={
-            "Python": platform.python_version(),
-            "Keras": importlib.metadata.version("keras"),
-            "TensorFlow": _tensorflow_version(),
-        },
-    )
+    result = Result(date=datetime.datetime.now(datetime.UTC).date().isoformat(), versions=_versions())
     loader = BlockLoader(program, file, result)
     start = time.perf_counter()
     for number, text in enumerate(program.blocks):
@@ -140,9 +133,14 @@ class BlockLoader:
         return Failure("".join(traceback.format_exception_only(error)).strip(), tuple(lines))
 
 
-def _tensorflow_version():
-    owners = importlib.metadata.packages_distributions().get("tensorflow", ["tensorflow"])
-    return importlib.metadata.version(next(name for name in owners if name.startswith("tensorflow")))
+def _versions():
+    """Return what a receipt names: Python and the installed Keras and TensorFlow."""
+    installed = {"Python": platform.python_version()}
+    for name, distributions in {"Keras": ["keras"], "TensorFlow": ["tensorflow-cpu", "tensorflow"]}.items():
+        for distribution in distributions:
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                installed.setdefault(name, importlib.metadata.version(distribution))
+    return installed
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import forkserver
 from pathlib import Path
 
 from page_model import ROOT
@@ -21,6 +22,7 @@ from tests.harness.execution import execute
 from tests.harness.program import Result
 
 CACHE = ROOT / ".cache" / "programs"
+START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 
 
 class Runner:
@@ -36,10 +38,9 @@ class Runner:
         self.judged = []  # pages, as the tests come to them
         self.recalled = 0
         self.edits = set()  # what would make the pages' outputs true, when that was asked for
-        methods = multiprocessing.get_all_start_methods()
-        self._context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        if "forkserver" in methods:
-            self._context.set_forkserver_preload(["tests.harness.preload"])
+        self._context = multiprocessing.get_context(START_METHOD)
+        if START_METHOD == "forkserver":
+            _start_fork_server(self._context)
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count())
         self._futures = {}
         self._kept_now = set()
@@ -101,6 +102,17 @@ class Runner:
                 process.kill()
                 return content
             block = content
+
+
+def _start_fork_server(context):
+    """Start the server, unless it runs; it looks for what it preloads in PYTHONPATH only."""
+    context.set_forkserver_preload(["tests.harness.preload"])
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "docs" / "_hooks")])
+    forkserver.ensure_running()
+    del os.environ["PYTHONPATH"]
+    if before is not None:
+        os.environ["PYTHONPATH"] = before
 
 
 @functools.cache
