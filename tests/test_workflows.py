@@ -233,6 +233,55 @@ def test_a_run_without_tests_is_no_good_news(github, results):
     assert "No test ran" in asked
 
 
+def run_step(workflow, job, name, directory, **environment):
+    """Run a step of a workflow as GitHub would; what it pushes goes to the repository in `directory`."""
+    (step,) = (step for step in jobs(ROOT / ".github/workflows" / workflow)[job]["steps"] if step.get("name") == name)
+    where = {"GITHUB_SERVER_URL": str(directory), "GITHUB_REPOSITORY": "owner/course.git"}
+    subprocess.run(
+        ["bash", "-e", "-c", step["run"]],
+        cwd=directory / step.get("working-directory", "course"),
+        env=os.environ | where | environment,
+        check=True,
+    )
+
+
+@pytest.fixture
+def repository(github):
+    """Return where a repository like the project's is, with a clone of it beside."""
+    course, pushed = github / "course", github / "owner/course.git"
+    course.mkdir()
+    shutil.copy(ROOT / "pyproject.toml", course)
+    identity = ["-c", "user.name=editor", "-c", "user.email=editor@example.org"]
+    run("git", "init", "--quiet", "--initial-branch=main", cwd=course)
+    run("git", "add", ".", cwd=course)
+    run("git", *identity, "commit", "--quiet", "--message=Begin", cwd=course)
+    run("git", "clone", "--quiet", "--bare", str(course), str(pushed), cwd=github)
+    return github
+
+
+def test_the_notebooks_replace_the_branch(repository):
+    for name in ("training", "callbacks"):
+        shutil.rmtree(repository / "notebooks", ignore_errors=True)
+        (repository / "notebooks/en").mkdir(parents=True)
+        (repository / f"notebooks/en/{name}.ipynb").write_text("{}")
+        run_step("publish.yml", "notebooks", "Replace the branch", repository, GITHUB_SHA="0123abc")
+    pushed = repository / "owner/course.git"
+    assert run("git", "ls-tree", "-r", "--name-only", "notebooks", cwd=pushed) == "en/callbacks.ipynb\n"
+    assert run("git", "log", "--format=%s", "notebooks", cwd=pushed) == "Notebooks of 0123abc\n"
+
+
+def test_the_tested_date_is_pushed_once(repository):
+    pushed = repository / "owner/course.git"
+    tested = drift.DATE.sub("2100-01-02", (repository / "course/pyproject.toml").read_text(encoding="utf-8"))
+    (repository / "pyproject.toml").write_text(tested, encoding="utf-8")
+    before = run("git", "rev-parse", "main", cwd=pushed).strip()
+    for _ in range(2):
+        run_step("drift.yml", "move", "Push the moved date", repository, RUNNER_TEMP=str(repository))
+    assert run("git", "log", "--format=%s", f"{before}..main", cwd=pushed) == "Move to the releases of 2100-01-02\n"
+    assert run("git", "diff", "--shortstat", before, "main", cwd=pushed).startswith(" 1 file changed, 1 insertion")
+    assert run("git", "show", "main:pyproject.toml", cwd=pushed) == tested
+
+
 def test_the_drift_watch_moves_the_date_and_nothing_else(tmp_path, monkeypatch):
     uv = tmp_path / "bin/uv"
     uv.parent.mkdir()
