@@ -139,6 +139,15 @@ def test_a_document_says_the_same_in_both_languages(document):
     assert outline(english) == outline(chinese)
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_a_document_names_programs_and_files_that_exist(document):
+    text = (ROOT / f"{document}.md").read_text(encoding="utf-8")
+    modules = re.findall(r"python -m (tests\.\w+)", text)
+    links = re.findall(r"\]\(([^)#:]+)", text)
+    files = [module.replace(".", "/") + ".py" for module in modules] + links
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
 def test_the_messages_in_contributing_are_those_of_the_checks():
     checks = [*(ROOT / "docs/_hooks").glob("*.py"), *(ROOT / "tests/harness").glob("*.py")]
     code = "".join(file.read_text(encoding="utf-8") for file in checks).replace("{{", "{").replace("}}", "}")
