@@ -5,14 +5,11 @@ mistake. The sample is first completed by the commands an editor would use.
 """
 
 import re
-import shutil
-import subprocess
-import sys
 from typing import NamedTuple
-from xml.etree import ElementTree
 
 import pytest
-from page_model import ROOT
+
+from tests.harness.copies import copy_project, judge_copy
 
 PAGE = """---
 title: Sample
@@ -89,6 +86,7 @@ class Mistake(NamedTuple):
     error: str
 
 
+SAMPLE = ("-k", "sample", "--time-limit=20")
 EN, ZH, PY = r"docs/en/sample/NAME\.md", r"docs/zh/sample/NAME\.md", r"snippets/sample/MODULE\.py"
 PRINT = "    print(mean([1, 2, 3]))\n"
 MISTAKES = {
@@ -221,30 +219,11 @@ def write_sample(project, name):
         (project / named(file, name)).write_text(named(text, name), encoding="utf-8")
 
 
-def judge(project, *options):
-    """Judge the sample submodule; return the failure messages by test and the run's output."""
-    report = project / "report.xml"
-    files = ["tests/test_pages.py", "tests/test_sections.py"]
-    options = [*options, "-k", "sample", f"--junitxml={report}", "--time-limit=20", "-p", "no:cacheprovider"]
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", *files, *options], cwd=project, capture_output=True, text=True
-    )
-    failures = {
-        case.get("name"): "\n".join(failure.text or failure.get("message") for failure in case.iter("failure"))
-        for case in ElementTree.parse(report).iter("testcase")
-    }
-    return failures, run.stdout
-
-
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
     """The failures of a project in which each sample page has one mistake, and one page has none."""
     project = tmp_path_factory.mktemp("project")
-    for name in ("docs", "snippets", "tests"):
-        ignored = shutil.ignore_patterns("__pycache__", "keras-introduction", "keras_introduction", "node_modules")
-        shutil.copytree(ROOT / name, project / name, ignore=ignored)
-    for name in ("mkdocs.yml", "pyproject.toml"):
-        shutil.copy(ROOT / name, project)
+    copy_project(project, "keras-introduction", "keras_introduction")
     names = ["sound", *MISTAKES]
     for edition in ("en", "zh"):
         folder = project / "docs" / edition / "sample"
@@ -254,7 +233,7 @@ def judged(tmp_path_factory):
     (project / "snippets" / "sample").mkdir()
     for name in names:
         write_sample(project, name)
-    judge(project, "--update", "--translated")
+    judge_copy(project, *SAMPLE, "--update", "--translated")
     for name, mistake in MISTAKES.items():
         path = {"module": "snippets/sample/MODULE.py"}.get(mistake.file, f"docs/{mistake.file}/sample/NAME.md")
         file = project / named(path, name)
@@ -262,7 +241,7 @@ def judged(tmp_path_factory):
         old, new = named(mistake.old, name), named(mistake.new, name)
         assert old in text, f"the mistake {name} finds nothing to spoil in\n{text}"
         file.write_text(text.replace(old, new, 1), encoding="utf-8")
-    return judge(project)
+    return judge_copy(project, *SAMPLE)
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -171,4 +171,5 @@ def _compare(picture, expected, directory):
     except ImageComparisonFailure as error:
         difference = str(error)
     if difference:
-        return f"the figure {expected.stem!r} changed; compare {expected.relative_to(ROOT)} with {actual}; keep the new one with --update"
+        kept = expected.relative_to(ROOT)
+        return f"the figure {expected.stem!r} changed; compare {kept} with {actual}; keep the new one with --update"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from page_model import ROOT, Problem
 
-MARKER = re.compile(r"\s*#?.*-{1,}8<-{1,}\s*\[\s*(?P<kind>start|end)\s*:\s*(?P<name>[\w-]+)\s*\]")
+MARKER = re.compile(r".*-{1,}8<-{1,}\s*\[\s*(?P<kind>start|end)\s*:\s*(?P<name>[\w-]+)\s*\]")
 
 
 def snippet_files():

@@ -1,0 +1,194 @@
+"""The site in a real browser, as its readers use it."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from page_model import EDITIONS
+from playwright.sync_api import Error, expect, sync_playwright
+
+from tests.node_tools import node_tool, unavailable
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1400, "height": 900}
+LESSON = "keras-introduction/sequential-api/"
+SEARCHES = {
+    ("zh", "回调"): "keras-introduction/callbacks/",
+    ("zh", "早停"): "keras-introduction/callbacks/",
+    ("zh", "损失函数"): "keras-introduction/compilation/",
+    ("zh", "验证集"): "keras-introduction/training/",
+    ("zh", "序贯模型"): "keras-introduction/sequential-api/",
+    ("zh", "EarlyStopping"): "keras-introduction/callbacks/",
+    ("zh", "函数式"): "keras-introduction/functional-api/",
+    ("zh", "logits"): "keras-introduction/compilation/",
+    ("en", "EarlyStopping"): "keras-introduction/callbacks/",
+    ("en", "Functional"): "keras-introduction/functional-api/",
+    ("en", "logits"): "keras-introduction/compilation/",
+    ("en", "validation set"): "keras-introduction/training/",
+    ("en", "Sequential"): "keras-introduction/sequential-api/",
+}
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium: the system's, or else the one that Playwright installed."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        except Error as error:
+            unavailable(f"there is no Chromium to test with: {error.message.splitlines()[0]}")
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, site):
+    """Return a function that opens a page of the site, in a context of its own."""
+    contexts = []
+
+    def open_page(path, **options):
+        context = browser.new_context(**{"viewport": DESKTOP, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(site.url + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def addresses(site):
+    """Return the addresses of all HTML pages, below that of the site."""
+    return [
+        file.relative_to(site.folder).as_posix().removesuffix("index.html")
+        for file in sorted(site.folder.rglob("*.html"))
+    ]
+
+
+@pytest.mark.parametrize(("edition", "query"), SEARCHES)
+def test_search_finds_the_page_first_and_in_its_own_language(edition, query, open_page, site):
+    page = open_page(f"{edition}/")
+    search = page.locator(".md-search__input")
+    search.click()
+    search.fill(query)
+    search.press("Shift")  # the search listens to keys
+    first = page.locator(".md-search-result__link").first
+    expect(first).to_be_attached(timeout=15_000)
+    links = page.locator(".md-search-result__item > .md-search-result__link").evaluate_all(
+        "links => links.map(link => link.href)"
+    )
+    assert links[0].startswith(f"{site.url}{edition}/{SEARCHES[edition, query]}"), links
+    assert all(link.startswith(f"{site.url}{edition}/") for link in links)
+    assert not any("/notebooks/" in link for link in links)
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_switching_the_language_stays_on_the_page_and_at_the_heading(edition, open_page, site):
+    other = "zh" if edition == "en" else "en"
+    page = open_page(f"{edition}/{LESSON}#mistakes")
+    page.locator(f'.md-header a[hreflang^="{other}"]').first.evaluate("link => link.click()")
+    page.wait_for_url(f"{site.url}{other}/{LESSON}#mistakes")
+    expect(page.locator("html")).to_have_attribute("lang", "zh-Hans" if other == "zh" else "en")
+    expect(page.locator("#mistakes")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_a_block_copied_with_what_it_needs_runs_in_an_empty_file(edition, open_page, course, tmp_path):
+    page = open_page(f"{edition}/{LESSON}", permissions=["clipboard-read", "clipboard-write"])
+    (lesson,) = [lesson for lesson in course.pages.values() if (lesson.edition, f"{lesson.name}/") == (edition, LESSON)]
+    number = len(lesson.program) // 3
+    page.locator("[data-copy-needed]").nth(number).click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert [line for line in copied.split("\n") if line.strip()] == [
+        line for block in lesson.program[: number + 1] for line in block.text.split("\n") if line.strip()
+    ]
+    file = tmp_path / "pasted.py"
+    file.write_text(copied, encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, file.name],
+        cwd=tmp_path,
+        env={**os.environ, "MPLBACKEND": "agg"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def test_light_and_dark_are_a_choice_that_is_remembered(open_page, site):
+    page = open_page(f"en/{LESSON}", color_scheme="light")
+    background = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    page.locator("label.md-header__button[for^='__palette']:visible").click()
+    dark = page.evaluate(background)
+    assert light != dark
+    page.goto(f"{site.url}zh/{LESSON}")
+    assert page.evaluate(background) == dark
+
+
+def test_without_javascript_a_lesson_is_readable(open_page, site):
+    page = open_page(f"zh/{LESSON}", java_script_enabled=False)
+    expect(page.locator("article h1")).to_be_visible()
+    expect(page.locator("article math").first).to_be_visible()
+    page.locator("article details summary").first.click()
+    expect(page.locator("article details pre").first).to_be_visible()
+    link = page.locator('.md-header a[hreflang^="en"]').first
+    assert link.get_attribute("href"), "the switch of the language is a link"
+    page.goto(site.url)
+    page.locator("a[href*='en/']").first.click()
+    expect(page).to_have_url(f"{site.url}en/")
+
+
+def test_the_keyboard_alone_reaches_the_text_and_the_search(open_page):
+    page = open_page(f"en/{LESSON}")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.classList.contains('md-skip')")
+    page.keyboard.press("Enter")
+    assert "#" in page.url
+    page.keyboard.press("/")
+    expect(page.locator(".md-search__input")).to_be_focused()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_kept_out(scheme, open_page, site):
+    """axe, which checks what WCAG asks for, finds nothing on any page."""
+    page = open_page("", color_scheme=scheme)
+    found = []
+    for address in addresses(site):
+        page.goto(site.url + address)
+        page.add_script_tag(path=str(node_tool("axe")))
+        for violation in page.evaluate("axe.run()")["violations"]:
+            nodes = "; ".join(str(node["target"]) + " " + node["html"][:120] for node in violation["nodes"][:3])
+            found.append(f"/{address} {violation['id']}: {nodes}")
+    assert not found, "\n".join(found)
+
+
+def test_pages_ask_no_other_host_and_log_no_error(browser, site):
+    context = browser.new_context(viewport=DESKTOP)
+    page = context.new_page()
+    foreign, errors = [], []
+    page.on("request", lambda request: request.url.startswith((site.url, "data:")) or foreign.append(request.url))
+    page.on("console", lambda message: message.type == "error" and errors.append(f"{page.url}: {message.text}"))
+    page.on("pageerror", lambda error: errors.append(f"{page.url}: {error}"))
+    for address in addresses(site):
+        if address != "404.html":
+            page.goto(site.url + address, wait_until="networkidle")
+    context.close()
+    assert not foreign, foreign
+    assert not errors, errors
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_no_page_is_wider_than_the_window(viewport, open_page, site):
+    page = open_page("", viewport=viewport)
+    wide = []
+    for address in addresses(site):
+        page.goto(site.url + address)
+        width = page.evaluate("document.documentElement.scrollWidth")
+        if width > viewport["width"]:
+            wide.append(f"/{address}: {width} pixels")
+    assert not wide, wide
