@@ -1,0 +1,282 @@
+"""Speed and size, as ratios measured in one run: `python -m tests.benchmark [part …]`.
+
+Each line says what was measured, the ratio or size, the limit it is held to, and whether it holds. Times
+are of this machine at this moment; only their ratios mean something.
+"""
+
+import contextlib
+import functools
+import gzip
+import http.server
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "docs" / "_hooks"))
+
+from page_model import EDITIONS  # noqa: E402
+
+from tests.harness.copies import COPIED  # noqa: E402
+from tests.harness.course import Course  # noqa: E402
+from tests.harness.program import Program  # noqa: E402
+from tests.harness.runner import Runner  # noqa: E402
+from tests.harness.site import build, free_port  # noqa: E402
+from tests.harness.verdict import problems_of  # noqa: E402
+from tests.node_tools import node_tool  # noqa: E402
+
+CORES = os.cpu_count()
+TIME_LIMIT = 300
+
+
+def say(what, measured, limit, unit="", at_least=False):
+    """Print one line of the result."""
+    holds = measured >= limit if at_least else measured <= limit
+    bound = "at least" if at_least else "at most"
+    verdict = "holds" if holds else "DOES NOT HOLD"
+    print(f"{what}: {measured:.2f}{unit} ({bound} {limit:g}{unit}): {verdict}", flush=True)
+
+
+def timed(command, **options):
+    """Run a command; return the seconds it took."""
+    start = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, **options)
+    return time.perf_counter() - start
+
+
+def judge(*options):
+    """Return the seconds of the command that judges pages."""
+    return timed([sys.executable, "-m", "pytest", "-q", "tests/test_pages.py", *options])
+
+
+def lessons():
+    """Return the English pages that have a program of some length."""
+    return [page for page in Course().pages.values() if page.edition == "en" and len(page.program) > 1]
+
+
+@functools.cache
+def alone():
+    """Return a warm runner and, by page name, the seconds of each lesson's program run alone in it."""
+    runner = Runner(fresh=True, time_limit=TIME_LIMIT)
+    runner.run(Program(("import keras",)))
+    return runner, {page.name: runner.run(Program.of(page)).seconds for page in lessons()}
+
+
+def programs():
+    """All programs of both editions, against their sum, and against notebooks."""
+    _, seconds = alone()
+    everything = judge("--fresh")
+    total = sum(seconds.values())
+    print(f"programs alone: {', '.join(f'{name} {value:.1f} s' for name, value in seconds.items())}")
+    say("slowest program", max(seconds.values()), 30, " s")
+    say("all programs of both editions, cold, against the sum of the distinct ones", everything / total, 1.3)
+    from tests.test_notebooks import run_notebook, write_notebooks
+
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        for notebook in write_notebooks(Path(folder)):
+            run_notebook(notebook)
+        notebooks = time.perf_counter() - start
+    say("the notebooks of both editions with nbclient, against that", notebooks / everything, 5, at_least=True)
+
+
+def page():
+    """One page that changed: cold, with the watcher warm, and where a sentence changed."""
+    runner, seconds = alone()
+    name = min(seconds, key=seconds.get)
+    importing = timed([sys.executable, "-c", "import tensorflow"], stderr=subprocess.DEVNULL)
+    cold = judge("--fresh", "-k", f"en/{name}")
+    say(
+        "one changed page, cold, beyond TensorFlow's import and its own time", cold - importing - seconds[name], 1, " s"
+    )
+    course = Course()
+    (lesson,) = [page for page in course.pages.values() if (page.edition, page.name) == ("en", name)]
+    with tempfile.TemporaryDirectory() as directory:
+        fresh = Runner(fresh=True, time_limit=TIME_LIMIT)
+        start = time.perf_counter()
+        course.reread()
+        problems_of(lesson, course, fresh, Path(directory))
+        warm = time.perf_counter() - start
+    own = fresh.submit(Program.of(lesson)).result().seconds
+    say("one changed page, warm, beyond its own time", warm - own, 0.5, " s")
+    judge("-k", f"en/{name}")
+    say("a changed sentence", judge("-k", f"en/{name}"), 2, " s")
+
+
+def site():
+    """The build against a bare Material build of the same Markdown, and its growth."""
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        full, bare = [], []
+        for _ in range(3):
+            full.append(_build_time(ROOT, folder / "full"))
+            bare.append(_bare_build_time(folder))
+        say("a build against a bare one of Material", min(full) / min(bare), 1.5)
+        sizes = {times: _multiplied_build_time(folder / f"times-{times}", times) for times in (1, 10, 20)}
+    pages = {times: count for times, (count, _) in sizes.items()}
+    per_page = (sizes[20][1] - sizes[10][1]) / (pages[20] - pages[10])
+    before = (sizes[10][1] - sizes[1][1]) / (pages[10] - pages[1])
+    print("build: " + ", ".join(f"{count} pages {seconds:.1f} s" for count, seconds in sizes.values()))
+    say("seconds a page from 10 to 20 times the pages, against from 1 to 10 times", per_page / before, 1.3)
+
+
+def _build_time(project, folder):
+    start = time.perf_counter()
+    built = build(folder, "http://127.0.0.1:8000/", project)
+    assert built.returncode == 0, built.stderr
+    return time.perf_counter() - start
+
+
+def _bare_build_time(folder):
+    configuration = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader=_Tagless)
+    extensions = [
+        {"pymdownx.snippets": {"base_path": str(ROOT), "dedent_subsections": True}}
+        if isinstance(extension, dict) and "pymdownx.snippets" in extension
+        else extension
+        for extension in configuration["markdown_extensions"]
+    ]
+    seconds = 0
+    for edition in EDITIONS:
+        file = folder / f"bare-{edition}.yml"
+        bare = {
+            "site_name": "bare",
+            "docs_dir": str(ROOT / "docs" / edition),
+            "site_dir": str(folder / "bare" / edition),
+            "theme": {"name": "material", "font": False, "language": edition},
+            "markdown_extensions": extensions,
+        }
+        file.write_text(yaml.safe_dump(bare), encoding="utf-8")
+        seconds += timed([sys.executable, "-m", "mkdocs", "build", "-q", "-f", str(file)], stderr=subprocess.DEVNULL)
+    return seconds
+
+
+class _Tagless(yaml.SafeLoader):
+    """Reads mkdocs.yml without what its tags (!ENV, !relative) stand for."""
+
+
+_Tagless.add_multi_constructor("!", lambda loader, suffix, node: None)
+
+
+def _multiplied_build_time(project, times):
+    """Return the pages of a copy with every lesson `times` times, and the seconds of its build."""
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, project / name)
+        elif source.exists():
+            shutil.copy(source, project / name)
+    for edition in EDITIONS:
+        folder = project / "docs" / edition / "keras-introduction"
+        originals = [file for file in folder.glob("*.md") if file.stem != "index"]
+        extra = ""
+        for number in range(2, times + 1):
+            for file in originals:
+                shutil.copy(file, folder / f"{file.stem}-{number}.md")
+                extra += f"  - {file.stem}-{number}.md\n"
+        with open(folder / ".nav.yml", "a", encoding="utf-8") as navigation:
+            navigation.write(extra)
+    count = sum(1 for _ in (project / "docs").rglob("*.md"))
+    return count, _build_time(project, project / "site")
+
+
+def weight():
+    """What a lesson weighs over the wire, and what Lighthouse says of the home page and the longest lesson."""
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}/"
+        built = build(folder, url)
+        assert built.returncode == 0, built.stderr
+        with _serve_compressed(Path(folder), port):
+            longest = max(lessons(), key=lambda page: len(page.source)).name
+            for edition in EDITIONS:
+                say(f"{edition}/{longest}, without its pictures", _weight(f"{url}{edition}/{longest}/"), 200, " kB")
+                for address in (f"{edition}/", f"{edition}/{longest}/"):
+                    for device in ("phone", "desktop"):
+                        _lighthouse(f"{url}{address}", f"/{address} on a {device}", device)
+
+
+@contextlib.contextmanager
+def _serve_compressed(folder, port):
+    """Serve `folder` as a web host does: compressed, and to be kept by the browser."""
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *arguments):
+            pass
+
+        def do_GET(self):
+            file = Path(self.translate_path(self.path))
+            file = file / "index.html" if file.is_dir() else file
+            if not file.is_file():
+                self.send_error(404)
+                return
+            body = gzip.compress(file.read_bytes())
+            self.send_response(200)
+            self.send_header("Content-Type", self.guess_type(file))
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Cache-Control", "max-age=600")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                self.wfile.write(body)
+
+    handler = functools.partial(Handler, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield
+    server.shutdown()
+
+
+def _weight(address):
+    """Return the kB that a page and all it loads, but for pictures, take over the wire."""
+    from playwright.sync_api import sync_playwright
+
+    sizes = []
+
+    def count(request):
+        if request.resource_type != "image":
+            parts = request.sizes()
+            sizes.append(parts["responseBodySize"] + parts["responseHeadersSize"])
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        opened = browser.new_page()
+        opened.on("requestfinished", count)
+        opened.goto(address, wait_until="networkidle")
+        browser.close()
+    return sum(sizes) / 1000
+
+
+def _lighthouse(address, name, device):
+    limits = {"performance": 95, "accessibility": 100, "best-practices": 100, "seo": 100}
+    command = [
+        "node",
+        str(node_tool("lighthouse")),
+        address,
+        "--quiet",
+        "--output=json",
+        "--chrome-flags=--headless --no-sandbox --disable-gpu --disable-background-networking",
+        f"--only-categories={','.join(limits)}",
+        *(["--preset=desktop"] if device == "desktop" else []),
+    ]
+    environment = {**os.environ, "CHROME_PATH": shutil.which("chromium") or ""}
+    run = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    for category, result in json.load(io.StringIO(run.stdout))["categories"].items():
+        say(f"Lighthouse, {name}, {category}", 100 * result["score"], limits[category], at_least=True)
+
+
+PARTS = {"programs": programs, "page": page, "site": site, "weight": weight}
+
+if __name__ == "__main__":
+    for part in sys.argv[1:] or PARTS:
+        PARTS[part]()
