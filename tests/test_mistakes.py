@@ -200,6 +200,7 @@ MISTAKES = {
     "other-term": Mistake(
         "zh", "损失函数（loss", "误差函数（loss", rf"{ZH}:\d+: the glossary calls “loss function” 损失函数"
     ),
+    "narrow-space": Mistake("zh", "没有了。", "没有别的block了。", rf"{ZH}:\d+: write “没有别的 block 了。”"),
     "no-description": Mistake("en", "description: A sample.\n", "", rf"{EN}:1: the front matter has no description"),
 }
 

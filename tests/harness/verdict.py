@@ -1,6 +1,6 @@
 """All that is wrong with a page: its Markdown, its words, its program, its figures, its translation."""
 
-from tests.harness import editions, glossary, prose
+from tests.harness import editions, glossary, prose, typography
 from tests.harness.judgement import judge, judge_figures, keep_figures
 from tests.harness.program import Program
 from tests.harness.receipts import write_receipt
@@ -14,7 +14,7 @@ def problems_of(page, course, runner, directory, update=False, translated=False)
     true to the English.
     """
     problems = _judge_program(page, runner, directory, update) if page.program else []
-    problems += [*page.problems, *prose.check(page, course), *glossary.check(page)]
+    problems += [*page.problems, *prose.check(page, course), *glossary.check(page), *typography.check(page)]
     problems += editions.check_structure(page, course)
     if not translated:
         problems += editions.check_digests(page, course)
