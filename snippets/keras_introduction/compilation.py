@@ -62,14 +62,16 @@ def gradient(loss_of, outputs):
 # --8<-- [end:gradient]
 
 
-# --8<-- [start:train]
+# --8<-- [start:build-setup]
 def build_setup(activation, reshape):
     model = build_classifier(activation)
     if reshape:
         model.add(layers.Reshape((10,)))
     return model
+# --8<-- [end:build-setup]
 
 
+# --8<-- [start:train]
 def train(data, seeds, activation, from_logits, reshape=False):
     x_train, x_test, y_train, y_test = data
     model = build_setup(activation, reshape)
@@ -442,7 +444,7 @@ def main():
     #~ {'accuracy': 0.916, 'categorical_accuracy': 0.045, 'loss': 0.531}
     # --8<-- [end:wrong-metric]
 
-    # --8<-- [start:threshold]
+    # --8<-- [start:cancer]
     x_cancer, y_cancer = load_breast_cancer(return_X_y=True)
     x_cancer = (x_cancer - x_cancer.mean(0)) / x_cancer.std(0)
     keras.utils.set_random_seed(0)
@@ -457,6 +459,9 @@ def main():
             keras.metrics.AUC(from_logits=True, name="auc_logits"),
         ],
     )
+    # --8<-- [end:cancer]
+
+    # --8<-- [start:threshold]
     cancer.fit(x_cancer, y_cancer, epochs=2, verbose=0)
     scores = cancer.evaluate(x_cancer, y_cancer, verbose=0, return_dict=True)
     for name in ["accuracy", "at_zero", "auc", "auc_logits"]:
@@ -535,7 +540,7 @@ def main():
     print("eager, per step, 5 times slower:", 10 * eager > 5 * later)
     #> eager, per step, 5 times slower: True
     print("180 steps per call, faster:", many < later)
-    #> 180 steps per call, faster: False
+    #> 180 steps per call, faster: True
     print("XLA, first epoch slower:", first_xla > first)
     #> XLA, first epoch slower: True
     print("XLA, later epochs twice as fast:", 2 * later_xla < later)
@@ -741,9 +746,9 @@ def main():
     # --8<-- [start:solution-5]
     inputs = keras.Input(shape=(64,))
     floor = np.log(np.e + 9) - 1
-    heads = [layers.Dense(10, activation="softmax")(inputs) for _ in range(2)]
     for flag in [False, True]:
         keras.utils.set_random_seed(0)
+        heads = [layers.Dense(10, "softmax")(inputs) for _ in range(2)]
         ensemble = keras.Model(inputs, layers.Average()(heads))
         ensemble.compile(
             optimizer=keras.optimizers.Adam(learning_rate=0.01),
