@@ -317,18 +317,16 @@ def main():
     # --8<-- [end:regimes]
 
     # --8<-- [start:regime-numbers]
-    for name, run in [
-        ("2 units", too_small), ("64 units", curves), ("256, few", memorised)
-    ]:
+    print("units  train    val  lowest  accuracy")
+    #> units  train    val  lowest  accuracy
+    for units, run in [(2, too_small), (64, curves), (256, memorised)]:
         print(
-            f"{name:9} training {run['loss'][-1]:.2f}"
-            f"  validation {run['val_loss'][-1]:.2f}"
-            f"  lowest {min(run['val_loss']):.2f}"
-            f"  accuracy {run['val_accuracy'][-1]:.2f}"
+            f"{units:5}  {run['loss'][-1]:5.2f}  {run['val_loss'][-1]:5.2f}"
+            f"  {min(run['val_loss']):6.2f}  {run['val_accuracy'][-1]:8.2f}"
         )
-    #~ 2 units   training 1.64  validation 1.64  lowest 1.64  accuracy 0.28
-    #~ 64 units  training 0.04  validation 0.12  lowest 0.12  accuracy 0.97
-    #~ 256, few  training 0.22  validation 0.80  lowest 0.60  accuracy 0.76
+    #~     2   1.64   1.64    1.64      0.28
+    #~    64   0.04   0.12    0.12      0.97
+    #~   256   0.22   0.80    0.60      0.76
     # --8<-- [end:regime-numbers]
 
     # --8<-- [start:test-once]
@@ -392,17 +390,20 @@ def main():
             ("balanced       ", heavy, 0.5),
             ("lower threshold", plain, share),
         ]:
-            print(name, "precision {:.2f} recall {:.2f}".format(
-                *precision_and_recall(eight_b, result, threshold)))
-    #~ no weights      precision 0.91 recall 0.71
-    #~ balanced        precision 0.47 recall 0.99
-    #~ lower threshold precision 0.50 recall 0.99
-    #~ no weights      precision 0.86 recall 0.87
-    #~ balanced        precision 0.57 recall 0.97
-    #~ lower threshold precision 0.45 recall 0.99
-    #~ no weights      precision 0.94 recall 0.64
-    #~ balanced        precision 0.71 recall 0.91
-    #~ lower threshold precision 0.74 recall 0.89
+            precision, recall = precision_and_recall(
+                eight_b, result, threshold
+            )
+            print(seed, name, f"precision {precision:.2f}"
+                  f" recall {recall:.2f}")
+    #~ 0 no weights      precision 0.91 recall 0.71
+    #~ 0 balanced        precision 0.47 recall 0.99
+    #~ 0 lower threshold precision 0.50 recall 0.99
+    #~ 1 no weights      precision 0.86 recall 0.87
+    #~ 1 balanced        precision 0.57 recall 0.97
+    #~ 1 lower threshold precision 0.45 recall 0.99
+    #~ 2 no weights      precision 0.94 recall 0.64
+    #~ 2 balanced        precision 0.71 recall 0.91
+    #~ 2 lower threshold precision 0.74 recall 0.89
     # --8<-- [end:imbalance]
 
     # --8<-- [start:save]
@@ -439,9 +440,10 @@ def main():
     bare = build_classifier()
     with warnings.catch_warnings(record=True) as caught:
         bare.load_weights("halfway.weights.h5")
-    print(textwrap.fill(str(caught[0].message), 70))
-    #> Skipping variable loading for optimizer 'adam_14', because it has 2
-    #> variables whereas the saved optimizer has 10 variables.
+    print(textwrap.fill(str(caught[0].message), 60))
+    #> Skipping variable loading for optimizer 'adam_14', because
+    #> it has 2 variables whereas the saved optimizer has 10
+    #> variables.
     print("weights:", np.array_equal(bare.get_weights()[0],
                                      halted.get_weights()[0]))
     #> weights: True
@@ -539,6 +541,8 @@ def main():
     same_rate = [(8, 0.1), (32, 0.1), (128, 0.1), (512, 0.1)]
     scaled_rate = [(8, 0.025), (128, 0.4), (512, 1.6)]
     runs = {}
+    print("batch   rate      epochs  updates")
+    #> batch   rate      epochs  updates
     for size, rate in same_rate + scaled_rate:
         runs[size, rate] = [
             epochs_until(0.5, size, rate, seed, train, validation)
@@ -546,15 +550,15 @@ def main():
         ]
         epochs = [len(run) for run in runs[size, rate]]
         updates = max(epochs) * math.ceil(len(x_train) / size)
-        print(f"batch {size:3}, rate {rate:5.3f}: {min(epochs):3} to"
-              f" {max(epochs):3} epochs, {updates:4} updates")
-    #~ batch   8, rate 0.100:   3 to   3 epochs,  405 updates
-    #~ batch  32, rate 0.100:  11 to  11 epochs,  374 updates
-    #~ batch 128, rate 0.100:  42 to  42 epochs,  378 updates
-    #~ batch 512, rate 0.100: 124 to 125 epochs,  375 updates
-    #~ batch   8, rate 0.025:  11 to  12 epochs, 1620 updates
-    #~ batch 128, rate 0.400:  11 to  11 epochs,   99 updates
-    #~ batch 512, rate 1.600:   8 to  11 epochs,   33 updates
+        print(f"{size:5}  {rate:5.3f}  {min(epochs):3} to {max(epochs):3}"
+              f"  {updates:7}")
+    #~     8  0.100    3 to   3      405
+    #~    32  0.100   11 to  11      374
+    #~   128  0.100   42 to  42      378
+    #~   512  0.100  124 to 125      375
+    #~     8  0.025   11 to  12     1620
+    #~   128  0.400   11 to  11       99
+    #~   512  1.600    8 to  11       33
     # --8<-- [end:batch-sizes]
 
     # --8<-- [start:batch-figure]
@@ -583,12 +587,12 @@ def main():
     ]:
         for name, on_all_rows in [("all rows", True), ("training", False)]:
             scores = [measure(seed, on_all_rows) for seed in range(10)]
-            print(f"{step:9} on {name:8}: accuracy {np.mean(scores):.3f}"
-                  f" (from {min(scores):.2f} to {max(scores):.2f})")
-    #~ scaling   on all rows: accuracy 0.974 (from 0.96 to 0.98)
-    #~ scaling   on training: accuracy 0.973 (from 0.96 to 0.99)
-    #~ selection on all rows: accuracy 0.767 (from 0.72 to 0.80)
-    #~ selection on training: accuracy 0.488 (from 0.43 to 0.61)
+            print(f"{step:9} {name:8} {np.mean(scores):.3f}"
+                  f" ({min(scores):.2f} to {max(scores):.2f})")
+    #~ scaling   all rows 0.974 (0.96 to 0.98)
+    #~ scaling   training 0.973 (0.96 to 0.99)
+    #~ selection all rows 0.767 (0.72 to 0.80)
+    #~ selection training 0.488 (0.43 to 0.61)
     # --8<-- [end:leak]
 
     # --8<-- [start:sorted]
@@ -656,11 +660,11 @@ def main():
         try:
             model.fit(x_train, targets, verbose=0)
         except ValueError as error:
-            print(textwrap.fill(str(error), 70))
-    #> Argument `output` must have rank (ndim) `target.ndim - 1`. Received:
-    #> target.shape=(None, 10), output.shape=(None, 10)
-    #> Data cardinality is ambiguous. Make sure all arrays contain the same
-    #> number of samples.'x' sizes: 1077 'y' sizes: 360
+            print(textwrap.fill(str(error), 60))
+    #> Argument `output` must have rank (ndim) `target.ndim - 1`.
+    #> Received: target.shape=(None, 10), output.shape=(None, 10)
+    #> Data cardinality is ambiguous. Make sure all arrays contain
+    #> the same number of samples.'x' sizes: 1077 'y' sizes: 360
     # --8<-- [end:messages]
 
     # --8<-- [start:solution-1]
