@@ -82,8 +82,8 @@ def test_binary_cross_entropy_of_logits_equals_that_of_keras_far_out():
 
 
 def test_forgetting_from_logits_ruins_every_seed(digits):
-    _, right, _ = train(digits, range(3), None, True)
-    _, forgotten, _ = train(digits, range(3), None, False)
+    _, right, _ = train(digits, range(3), None, from_logits=True)
+    _, forgotten, _ = train(digits, range(3), None, from_logits=False)
     assert min(right) > 0.85
     assert max(forgotten) < 0.5
 
@@ -172,6 +172,15 @@ def test_freezing_takes_effect_before_the_first_fit_and_not_after_it(digits):
         model.fit(x[:64], y[:64], verbose=0)
         moved = not np.array_equal(before, model.layers[0].kernel.numpy())
         assert moved == trained_before
+
+
+def test_callbacks_see_every_fifth_batch_when_five_steps_are_one_execution(digits):
+    x, _, y, _ = digits
+    model = build_classifier()
+    model.compile("adam", LOSS(from_logits=True), metrics=["accuracy"], steps_per_execution=5)
+    recorder = RunningAccuracy()
+    model.fit(x, y, callbacks=[recorder], verbose=0)
+    assert len(recorder.values) == 9
 
 
 def test_metrics_are_the_fourth_argument_of_compile():
