@@ -647,11 +647,10 @@ def main():
     )
     called = seconds(lambda: [model(row[None]) for row in rows])
     at_once = seconds(lambda: model.predict(rows, verbose=0))
-    print("loop at least 4 times slower:", one_by_one > 4 * at_once)
-    #> loop at least 4 times slower: True
-    print("model(x) in the loop at least twice as fast as predict in it:",
-          one_by_one > 2 * called)
-    #> model(x) in the loop at least twice as fast as predict in it: True
+    print("a loop is 4 times slower:", one_by_one > 4 * at_once)
+    #> a loop is 4 times slower: True
+    print("a loop of model(x) is twice as fast:", one_by_one > 2 * called)
+    #> a loop of model(x) is twice as fast: True
     # --8<-- [end:slow]
 
     # --8<-- [start:messages]
@@ -713,11 +712,11 @@ def main():
             batch = x_train[rows].T @ error[rows] / size
             distances.append(np.linalg.norm(batch - full))
         distance = np.sqrt(np.mean(np.square(distances)))
-        print(f"{size:4}: distance {distance:.3f}"
-              f"  times sqrt(batch size) {distance * size ** 0.5:.2f}")
-    #~    8: distance 0.790  times sqrt(batch size) 2.23
-    #~   32: distance 0.407  times sqrt(batch size) 2.30
-    #~  128: distance 0.202  times sqrt(batch size) 2.29
+        print(f"{size:4}: {distance:.3f}, times sqrt(b):"
+              f" {distance * size ** 0.5:.2f}")
+    #~    8: 0.790, times sqrt(b): 2.23
+    #~   32: 0.407, times sqrt(b): 2.30
+    #~  128: 0.202, times sqrt(b): 2.29
     # --8<-- [end:solution-3]
 
     # --8<-- [start:solution-4]
