@@ -366,10 +366,11 @@ def main():
         warnings.simplefilter("always")
         print("rescued:", float(loss(label, p)) == float(loss(label, z)))
     #> rescued: True
-    print(textwrap.fill(str(caught[0].message), 72))
-    #> "`sparse_categorical_crossentropy` received `from_logits=True`, but the
-    #> `output` argument was produced by a Softmax activation and thus does not
-    #> represent logits. Was this intended?
+    print(textwrap.fill(str(caught[0].message), 60))
+    #> "`sparse_categorical_crossentropy` received
+    #> `from_logits=True`, but the `output` argument was produced
+    #> by a Softmax activation and thus does not represent logits.
+    #> Was this intended?
     # --8<-- [end:rescue]
 
     # --8<-- [start:rescue-stops]
@@ -591,16 +592,16 @@ def main():
             wrong.fit(x_train, targets[name], verbose=0)
         except ValueError as error:
             print(name, "with", loss)
-            print(textwrap.fill(str(error), 74, initial_indent="  "))
+            print(textwrap.indent(textwrap.fill(str(error), 60), "  "))
     #> integers with categorical_crossentropy
-    #>   Arguments `target` and `output` must have the same rank (ndim).
-    #> Received: target.shape=(32,), output.shape=(32, 10)
+    #>   Arguments `target` and `output` must have the same rank
+    #>   (ndim). Received: target.shape=(32,), output.shape=(32, 10)
     #> one-hot with sparse_categorical_crossentropy
-    #>   Argument `output` must have rank (ndim) `target.ndim - 1`. Received:
-    #> target.shape=(32, 10), output.shape=(32, 10)
+    #>   Argument `output` must have rank (ndim) `target.ndim - 1`.
+    #>   Received: target.shape=(32, 10), output.shape=(32, 10)
     #> integers with binary_crossentropy
-    #>   Arguments `target` and `output` must have the same rank (ndim).
-    #> Received: target.shape=(32,), output.shape=(32, 10)
+    #>   Arguments `target` and `output` must have the same rank
+    #>   (ndim). Received: target.shape=(32,), output.shape=(32, 10)
     # --8<-- [end:wrong-shape]
 
     # --8<-- [start:label-range]
@@ -630,11 +631,11 @@ def main():
     #~ accuracy: [0.498 0.498 0.498]
     print("outputs:", np.unique(outputs))
     #> outputs: [1.]
-    print(textwrap.fill(str(caught[0].message), 72))
-    #> You are using a softmax over axis -1 of a tensor of shape (32, 1). This
-    #> axis has size 1. The softmax operation will always return the value 1,
-    #> which is likely not what you intended. Did you mean to use a sigmoid
-    #> instead?
+    print(textwrap.fill(str(caught[0].message), 60))
+    #> You are using a softmax over axis -1 of a tensor of shape
+    #> (32, 1). This axis has size 1. The softmax operation will
+    #> always return the value 1, which is likely not what you
+    #> intended. Did you mean to use a sigmoid instead?
     # --8<-- [end:one-softmax]
 
     # --8<-- [start:trainable]
@@ -697,10 +698,10 @@ def main():
             )
             small.fit(x_train[:32], y_train[:32], verbose=0)
     except ValueError as error:
-        print(textwrap.fill(str(error).split(">. ")[1], 72))
-    #> This optimizer can only be called for the variables it was originally
-    #> built with. When working with a new set of variables, you should
-    #> recreate a new optimizer instance.
+        print(textwrap.fill(str(error).split(">. ")[1], 60))
+    #> This optimizer can only be called for the variables it was
+    #> originally built with. When working with a new set of
+    #> variables, you should recreate a new optimizer instance.
     # --8<-- [end:shared-optimizer]
 
     # --8<-- [start:solution-1]
