@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from keras import layers
 from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 # --8<-- [end:imports]
 
@@ -67,16 +68,15 @@ def forward(model, x):
 
 # --8<-- [start:build-classifier]
 def build_classifier(
-    hidden=(128, 64), batch_norm=False, dropout=0.0,
-    inputs=784, classes=10, activation="relu",
+    hidden=(128, 64), batch_norm=False, dropout=0.0, classes=10
 ):
     """A stack of dense layers, with what you ask for between them."""
-    model = keras.Sequential([keras.Input(shape=(inputs,))])
+    model = keras.Sequential([keras.Input(shape=(784,))])
     for units in hidden:
         model.add(layers.Dense(units, use_bias=not batch_norm))
         if batch_norm:
             model.add(layers.BatchNormalization())
-        model.add(layers.Activation(activation))
+        model.add(layers.Activation("relu"))
         if dropout:
             model.add(layers.Dropout(dropout))
     model.add(layers.Dense(classes, activation="softmax"))
@@ -377,14 +377,21 @@ def main():
     #~ standard error: 0.0086
     # --8<-- [end:noise]
 
+    # --8<-- [start:finished]
+    finished = LogisticRegression(tol=1e-3).fit(flat_train, y_train)
+    print("one layer, trained to the end:",
+          f"{finished.score(flat_test, y_test):.3f}")
+    #~ one layer, trained to the end: 0.971
+    # --8<-- [end:finished]
+
     # --8<-- [start:draw-experiment]
     figure, axes = plt.subplots(num="experiment", figsize=(5, 2.4))
-    for row, (name, scores) in enumerate(results.items()):
+    for row, scores in enumerate(results.values()):
         axes.plot(scores, [row] * 3, "o", color="#3f51b5", alpha=0.6)
         axes.plot(np.mean(scores), row, "|", color="#d9480f",
                   markersize=18, markeredgewidth=2)
     axes.set_yticks(range(4), results)
-    axes.invert_yaxis()
+    axes.set_ylim(3.5, -0.5)
     axes.set_xlabel("test accuracy")
     plt.show()
     # --8<-- [end:draw-experiment]
@@ -456,9 +463,8 @@ def main():
     except ValueError as error:
         message = str(error)
         start, end = message.index("Expected"), message.index("\033[0m")
-        show(message[start:end])
-    #> Expected shape (None, None, 784), but input has incompatible shape (32,
-    #> 784)
+        print(message[start:end])
+    #> Expected shape (None, None, 784), but input has incompatible shape (32, 784)
     # --8<-- [end:batch-axis]
 
     # --8<-- [start:one-softmax]
@@ -473,11 +479,12 @@ def main():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         odd.fit(flat_train, is_odd_train, verbose=0)
-        outputs = odd(flat_test)
+        outputs = np.array(odd(flat_test))[:, 0]
     print("outputs:", np.unique(outputs))
     #> outputs: [1.]
-    print(f"accuracy {np.mean(is_odd_test == 1):.3f} = share of odd digits")
-    #> accuracy 0.507 = share of odd digits
+    print(f"accuracy {np.mean((outputs > 0.5) == is_odd_test):.3f},",
+          f"share of odd digits {np.mean(is_odd_test):.3f}")
+    #> accuracy 0.507, share of odd digits 0.507
     show(caught[0].message)
     #> You are using a softmax over axis -1 of a tensor of shape (None, 1).
     #> This axis has size 1. The softmax operation will always return the value
@@ -548,15 +555,15 @@ def main():
     # --8<-- [end:solution-3]
 
     # --8<-- [start:solution-4]
-    parity = flat_train, flat_test, y_train % 2, y_test % 2
-    for activation in ("linear", "relu"):
-        scores = accuracies(
-            parity, hidden=(64,), classes=2, activation=activation
-        )
-        print(f"{activation:6} mean {np.mean(scores):.3f},",
-              f"from {min(scores):.3f} to {max(scores):.3f}")
-    #~ linear mean 0.893, from 0.882 to 0.909
-    #~ relu   mean 0.956, from 0.949 to 0.967
+    odd_train, odd_test = y_train % 2, y_test % 2
+    finished = LogisticRegression(tol=1e-3).fit(flat_train, odd_train)
+    print(f"linear: {finished.score(flat_test, odd_test):.3f}")
+    #~ linear: 0.911
+    parity = flat_train, flat_test, odd_train, odd_test
+    scores = accuracies(parity, hidden=(64,), classes=2)
+    print(f"with ReLU: mean {np.mean(scores):.3f},",
+          f"from {min(scores):.3f} to {max(scores):.3f}")
+    #~ with ReLU: mean 0.956, from 0.949 to 0.967
     # --8<-- [end:solution-4]
 
     # --8<-- [start:solution-5]
