@@ -28,9 +28,9 @@ def pytest_addoption(parser):
     course.addoption(
         "--time-limit",
         type=float,
-        default=120,
+        default=240,
         metavar="SECONDS",
-        help="what a page's program may take; a lesson takes at most 30 on two quiet cores (default: 120)",
+        help="what a page's program may take; a lesson takes at most 30 on two quiet cores (default: 240)",
     )
 
 

@@ -121,6 +121,7 @@ def environment_digest():
     distributions = sorted(
         f"{distribution.name} {distribution.version}" for distribution in importlib.metadata.distributions()
     )
-    files = [*sorted((ROOT / "tests" / "harness").glob("*.py")), ROOT / "docs" / "_hooks" / "outputs.py"]
+    harness = [ROOT / "tests" / "harness" / f"{name}.py" for name in ("execution", "preload", "program")]
+    files = [*harness, ROOT / "docs" / "_hooks" / "outputs.py"]
     parts = [sys.version, *distributions, *(file.read_text(encoding="utf-8") for file in files)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
