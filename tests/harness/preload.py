@@ -4,14 +4,25 @@ import contextlib
 import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import matplotlib.pyplot  # noqa: E402, F401
 import pytest_examples  # noqa: E402, F401
 
 import tests.harness.execution  # noqa: E402, F401
 
-with contextlib.suppress(ImportError):
+
+@contextlib.contextmanager
+def quiet_start():
+    """Send what TensorFlow says of itself at its import, which no variable silences, to nowhere."""
+    standard_error, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(standard_error, 2)
+
+
+with contextlib.suppress(ImportError), quiet_start():
     import keras  # noqa: F401
     import sklearn.datasets  # noqa: F401
     import sklearn.metrics  # noqa: F401
