@@ -1,14 +1,14 @@
-// What Material's scripts lack for those who use a keyboard or a screen reader.
+// What scrolls sideways, a block, a long formula, a wide table, can be reached and scrolled with the keyboard.
 
 const reachable = new ResizeObserver(entries => {
-  for (const { target } of entries)
-    if (target.scrollWidth > target.clientWidth) target.setAttribute("tabindex", 0)
+  const wide = entries.map(({ target }) => target.scrollWidth > target.clientWidth) // all is read before any is changed
+  entries.forEach(({ target }, index) => {
+    if (wide[index]) target.setAttribute("tabindex", 0)
     else target.removeAttribute("tabindex")
+  })
 })
 
 addEventListener("load", () => {
-  // A long formula or a wide table that scrolls sideways can be reached and scrolled.
-  for (const wide of document.querySelectorAll("math[display=block], .md-typeset__scrollwrap")) reachable.observe(wide)
-  // The copy button of a block is not a navigation of the page.
-  for (const buttons of document.querySelectorAll(".md-code__nav")) buttons.setAttribute("role", "none")
+  for (const element of document.querySelectorAll("pre > code, math[display=block], .md-typeset__scrollwrap"))
+    reachable.observe(element)
 })

@@ -4,8 +4,8 @@ const edition = document.documentElement.lang.slice(0, 2)
 try { localStorage.setItem("edition", edition) } catch (error) {}
 
 document.querySelector(".edition-switch").addEventListener("click", event => {
-  const link = event.target.closest("a")
+  const inView = element => element && Math.abs(element.getBoundingClientRect().top - innerHeight / 2) < innerHeight / 2
   const passed = [...document.querySelectorAll("article :is(h2, h3)[id]")]
     .filter(heading => heading.getBoundingClientRect().top < innerHeight / 3)
-  link.hash = passed.length ? passed.at(-1).id : ""
+  event.target.closest("a").hash = inView(document.querySelector(":target")) ? location.hash : passed.at(-1)?.id ?? ""
 })
