@@ -1,4 +1,4 @@
-"""Where the receipts of the tests' runs are kept, and what the site says of them on each page."""
+"""Where the receipts of the tests' runs are kept, and which page may show one."""
 
 import json
 
@@ -13,9 +13,13 @@ def receipt_file(edition, name):
 
 
 def read_receipt(page):
-    """Return the receipt of a page: None where there is none, or it is of other blocks than the page's."""
+    """Return the receipt of a page that is verified: of the blocks as they stand, which did what they show.
+
+    Any other page has none to show, and gets None.
+    """
     file = receipt_file(page.edition, page.name)
     if not file.exists():
         return None
     receipt = json.loads(file.read_text(encoding="utf-8"))
-    return receipt if receipt["blocks"] == [block.digest for block in page.program] else None
+    holds = receipt["passed"] and receipt["blocks"] == [block.digest for block in page.program]
+    return receipt if holds else None
