@@ -20,6 +20,7 @@ from snippets.keras_introduction.functional_api import (
     one_table,
     plain_block,
     residual_block,
+    rows,
     siamese,
     three_branches,
     two_heads,
@@ -116,6 +117,12 @@ def test_a_shared_layer_is_two_calls():
     assert graph["encoder", 0] == [("left", 0)]
     assert graph["encoder", 1] == [("right", 0)]
     assert [("encoder", 0), ("encoder", 1)] in graph.values()
+
+
+def test_a_skip_connection_spans_several_rows():
+    row = rows(calls(deep_mlp(residual_block, 20)))
+    assert sorted(row.values()) == list(range(len(row)))
+    assert rows({("a", 0): [], ("b", 0): [("a", 0)], ("c", 0): [("a", 0), ("b", 0)]})["c", 0] == 2
 
 
 @pytest.mark.parametrize("build", [two_heads, lambda: deep_mlp(residual_block, 3)])
