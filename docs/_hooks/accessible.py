@@ -13,4 +13,6 @@ def on_post_page(output, page, config):
     output = re.sub(r'aria-labelledby="__nav_(\d+)_label"', r'aria-labelledby="__nav_\1_title"', output)
     output = re.sub(r'<label class="md-nav__title" for="__nav_(\d+)">', r'<label class="md-nav__title" for="__nav_\1" id="__nav_\1_title">', output)
     output = re.sub(r'(type="checkbox" id="__\w+") autocomplete="off"', r"\1", output)
+    if 'id="__toc"' not in output:
+        output = output.replace(' for="__toc"', "")
     return output.replace(' tabindex=""', "")
