@@ -470,8 +470,8 @@ def main():
     inner = keras.Model(heads.input, heads.get_layer("trunk").output)
     print(inner.predict(x_test, verbose=0).shape)
     #> (450, 32)
-    print("same kernel object:", inner.layers[-1] is heads.get_layer("trunk"))
-    #> same kernel object: True
+    print("same layer:", inner.layers[-1] is heads.get_layer("trunk"))
+    #> same layer: True
     # --8<-- [end:inner]
 
     # --8<-- [start:inner-figure]
