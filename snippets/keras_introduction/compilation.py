@@ -629,7 +629,7 @@ def main():
     #> loss falls: True
     print("accuracy:", np.round(history["accuracy"], 3))
     #~ accuracy: [0.498 0.498 0.498]
-    print("outputs:", np.unique(outputs))
+    print("outputs:", np.unique(outputs.round(3)))
     #> outputs: [1.]
     print(textwrap.fill(str(caught[0].message), 60))
     #> You are using a softmax over axis -1 of a tensor of shape

@@ -391,8 +391,7 @@ def main():
         axes.plot(np.mean(scores), row, "|", color="#d9480f",
                   markersize=18, markeredgewidth=2)
     axes.set_yticks(range(4), results)
-    axes.set_ylim(3.5, -0.5)
-    axes.set_xlabel("test accuracy")
+    axes.set(xlim=(0.9, 1), ylim=(3.5, -0.5), xlabel="test accuracy")
     plt.show()
     # --8<-- [end:draw-experiment]
 
@@ -480,7 +479,7 @@ def main():
         warnings.simplefilter("always")
         odd.fit(flat_train, is_odd_train, verbose=0)
         outputs = np.array(odd(flat_test))[:, 0]
-    print("outputs:", np.unique(outputs))
+    print("outputs:", np.unique(outputs.round(3)))
     #> outputs: [1.]
     print(f"accuracy {np.mean((outputs > 0.5) == is_odd_test):.3f},",
           f"share of odd digits {np.mean(is_odd_test):.3f}")
