@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from page_model import EDITIONS
+from page_model import EDITIONS, ROOT
 from playwright.sync_api import Error, expect, sync_playwright
 
 from tests.node_tools import node_tool, unavailable
@@ -192,3 +192,17 @@ def test_no_page_is_wider_than_the_window(viewport, open_page, site):
         if width > viewport["width"]:
             wide.append(f"/{address}: {width} pixels")
     assert not wide, wide
+
+
+@pytest.mark.parametrize(("language", "age"), [("en", "(31 days ago)"), ("zh-Hans", "（31 天前）")])
+def test_a_receipt_says_its_age_and_turns_grey_after_30_days(language, age, browser):
+    page = browser.new_page()
+    page.clock.set_fixed_time("2026-12-21T12:00:00Z")
+    times = [f'<p class="receipt"><time datetime="2026-11-{day}">…</time></p>' for day in (20, 21)]
+    page.set_content(f'<html lang="{language}">{"".join(times)}</html>')
+    page.add_script_tag(path=str(ROOT / "docs/assets/javascripts/receipt.js"))
+    old, fresh = page.locator(".receipt").all()
+    expect(old).to_contain_text(age)
+    expect(old).to_have_class("receipt receipt--old")
+    expect(fresh).to_have_class("receipt")
+    page.close()

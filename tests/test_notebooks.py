@@ -7,6 +7,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import lxml.html
 import nbformat
 import notebooks
 import page_model
@@ -149,6 +150,17 @@ def test_notebook_keeps_no_syntax_of_the_site(lesson):
         if cell.cell_type == "markdown":
             prose = re.sub(r"```.*?```|`[^`]*`|\$[^$]*\$", "", cell.source, flags=re.DOTALL)
             assert not SITE_SYNTAX.search(prose), cell.source
+
+
+@every_lesson
+def test_page_of_the_notebook_shows_its_cells_in_colour_under_the_lessons_headings(lesson, site):
+    folder = site.folder / lesson.page.edition / lesson.notebook_page.removesuffix(".ipynb")
+    article = lxml.html.parse(str(folder / "index.html")).getroot().cssselect("article")[0]
+    shown = [code.text_content().strip("\n") for code in article.cssselect(".language-python code")]
+    assert shown == [cell.source for cell in code_cells(notebook_of(lesson))]
+    assert article.cssselect(".language-python code .kn"), "the code has no colours"
+    ids = [heading.get("id") for heading in article.xpath(".//h1|.//h2|.//h3|.//h4")]
+    assert ids == [heading.id for heading in lesson.page.headings]
 
 
 @every_english_lesson

@@ -64,11 +64,6 @@ def on_page_content(content, page, config, files):
     return content
 
 
-def on_post_page(output, page, config):
-    """Drop from the page of a notebook what points to its place in the navigation, where it has none."""
-    return output.replace(' for="__toc"', "") if page.file.src_uri in config.extra["notebooks"] else output
-
-
 def _like_the_lesson(content, original):
     """Return the HTML of a notebook with what the lesson's page has better: headings, colours, formulas."""
     headings = HEADING.finditer(original.content)
