@@ -35,6 +35,7 @@ OPENING = {
     "zh": "本 Notebook 即课程页面 [{title}]({address})。它需要 {packages}，Colab 已预装；若缺少，请在单独的单元格中运行"
     " `%pip install {install}`。",
 }
+SEPARATOR = {"en": ", ", "zh": "、"}
 
 
 class Container(NamedTuple):
@@ -103,7 +104,7 @@ class Writer:
         return OPENING[self.page.edition].format(
             title=self.page.front_matter.get("title", self.page.name),
             address=self._address(posixpath.basename(self.page.name) + ".md"),
-            packages=", ".join(f"`{package}`" for package in dict.fromkeys(packages)),
+            packages=SEPARATOR[self.page.edition].join(f"`{package}`" for package in dict.fromkeys(packages)),
             install=" ".join(dict.fromkeys(packages)),
         )
 
