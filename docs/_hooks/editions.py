@@ -65,6 +65,10 @@ def on_post_build(config):
         build(afresh)
         return
     environment = config.theme.get_env()
-    for name, template in {"index.html": "choice.html", "404.html": "missing.html", "sitemap.xml": "sitemaps.html"}.items():
+    for name, template in {
+        "index.html": "choice.html",
+        "404.html": "missing.html",
+        "sitemap.xml": "sitemaps.html",
+    }.items():
         text = environment.get_template(template).render(config=config)
         (site / name).write_text(text, encoding="utf-8")

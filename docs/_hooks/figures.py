@@ -10,7 +10,9 @@ from urllib.parse import unquote, urljoin
 
 from mkdocs.plugins import event_priority
 
-FIGURE = re.compile(r"<p>(?P<image><img [^>]*>)(?:\s*(?:</p>\s*<p>\s*)?<em>(?P<caption>(?:(?!</?p>).)*?)</em>)?\s*</p>", re.DOTALL)
+FIGURE = re.compile(
+    r"<p>(?P<image><img [^>]*>)(?:\s*(?:</p>\s*<p>\s*)?<em>(?P<caption>(?:(?!</?p>).)*?)</em>)?\s*</p>", re.DOTALL
+)
 INCH = 120  # pixels on the page for an inch of a drawing
 
 
@@ -36,7 +38,9 @@ def on_page_content(content, page, config, files):
         file = files.get_file_from_path(urljoin(page.url, unquote(source)))
         if file and file.abs_src_path.endswith((".png", ".svg")):
             width, height = size_of(file.abs_src_path)
-            image = image.replace("<img ", f'<img width="{width}" height="{height}" loading="lazy" decoding="async" ', 1)
+            image = image.replace(
+                "<img ", f'<img width="{width}" height="{height}" loading="lazy" decoding="async" ', 1
+            )
         caption = f"<figcaption>{match['caption']}</figcaption>" if match["caption"] else ""
         return f"<figure>{image}{caption}</figure>"
 

@@ -7,22 +7,25 @@ import html
 import logging
 import re
 
-from latex2mathml.converter import convert
+from math_core import LatexError, LatexToMathML
 
-FORMULA = re.compile(r'<(?P<tag>span|div) class="arithmatex">\\(?P<kind>[(\[])(?P<latex>.*?)\\[)\]]</(?P=tag)>', re.DOTALL)
+FORMULA = re.compile(
+    r'<(?P<tag>span|div) class="arithmatex">\\(?P<kind>[(\[])(?P<latex>.*?)\\[)\]]</(?P=tag)>', re.DOTALL
+)
+converter = LatexToMathML(fancy_error=False)
 log = logging.getLogger("mkdocs.hooks.mathematics")
 
 
 def on_page_content(content, page, config, files):
     """Replace each formula of a page."""
 
-    def mathml(match):
+    def convert(match):
         latex = html.unescape(match["latex"]).strip()
-        block = match["kind"] == "["
         try:
-            return convert(latex.replace("{aligned}", "{align*}"), display="block" if block else "inline")
-        except Exception as error:
-            log.error("%s: the formula %r cannot be converted: %r", page.file.src_uri, latex, error)
+            mathml = converter.convert_with_local_state(latex, displaystyle=match["kind"] == "[")
+            return mathml.replace(' scriptlevel="0"', "")  # which is so anyhow, and the HTML checker does not know it
+        except LatexError as error:
+            log.error("%s: the formula '%s' cannot be converted: %s", page.file.src_uri, latex, error)
             return f"<code>{html.escape(latex)}</code>"
 
-    return FORMULA.sub(mathml, content)
+    return FORMULA.sub(convert, content)

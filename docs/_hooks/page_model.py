@@ -144,10 +144,14 @@ class TracedSnippets(SnippetPreprocessor):
     def __init__(self, configured):
         self.__dict__.update(vars(configured))
         self.seen = set()
+        self.files = {}
 
     def read_lines(self, path):
-        file = Path(path).relative_to(ROOT)
-        return [SourceLine(text, (file, number)) for number, text in enumerate(super().read_lines(path), 1)]
+        if path not in self.files:
+            file = Path(path).relative_to(ROOT)
+            lines = enumerate(super().read_lines(path), 1)
+            self.files[path] = [SourceLine(text, (file, number)) for number, text in lines]
+        return self.files[path]
 
     def dedent(self, lines):
         dedented = super().dedent(lines)

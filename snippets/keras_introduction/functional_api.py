@@ -796,8 +796,8 @@ def main():
     together = encoder_gradients(shared, one)
     left = encoder_gradients(apart, one)
     right = encoder_gradients(apart, two)
-    print([np.allclose(t, l + r, atol=1e-6)
-           for t, l, r in zip(together, left, right)])
+    print([np.allclose(both, first + second, atol=1e-6)
+           for both, first, second in zip(together, left, right)])
     #> [True, True, True, True]
     # --8<-- [end:solution-3]
 

@@ -22,7 +22,7 @@ def free_port():
 def build(folder, url, project=ROOT):
     """Build both editions of `project` into `folder`, for the address `url`; return the finished process."""
     return subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
         cwd=project,
         env={**os.environ, "SITE_URL": url, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
