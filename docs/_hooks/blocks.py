@@ -6,6 +6,8 @@ and punctuation have the colour of the text: without an element for each, a less
 
 import re
 
+import highlighting  # noqa: F401
+
 PRINTED = re.compile(r'(?:^[ ]*<span class="c1">#(?:&gt;|[~!])[^\n]*</span>\n)+', re.MULTILINE)
 COLOURLESS = re.compile(r'<span(?: class="(?:n|p|o|w|nb|bp|vm)")?>([^<]*)</span>')
 
