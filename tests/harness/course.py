@@ -11,7 +11,7 @@ class Course:
     """The pages of the course, by their file relative to the project."""
 
     def __init__(self):
-        self.markdown = markdown_instance(load_config(str(ROOT / "mkdocs.yml")))
+        self.markdown = markdown_instance(load_config(str(ROOT / "mkdocs.yml"), plugins=[], hooks=[]))
 
     @cached_property
     def pages(self):

@@ -39,8 +39,6 @@ class Runner:
         self.recalled = 0
         self.edits = set()  # what would make the pages' outputs true, when that was asked for
         self._context = multiprocessing.get_context(START_METHOD)
-        if START_METHOD == "forkserver":
-            _start_fork_server(self._context)
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count())
         self._futures = {}
         self._kept_now = set()
@@ -75,6 +73,8 @@ class Runner:
 
     def run(self, program):
         """Run `program` in a process and a directory of its own; return its Result."""
+        if START_METHOD == "forkserver":
+            _start_fork_server(self._context)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
             receiver, sender = self._context.Pipe(duplex=False)
             process = self._context.Process(target=execute, args=(program, directory, sender), daemon=True)
@@ -104,8 +104,9 @@ class Runner:
             block = content
 
 
+@functools.cache
 def _start_fork_server(context):
-    """Start the server, unless it runs; it looks for what it preloads in PYTHONPATH only."""
+    """Start the server; it looks for what it preloads in PYTHONPATH only."""
     context.set_forkserver_preload(["tests.harness.preload"])
     before = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "docs" / "_hooks")])
