@@ -11,6 +11,7 @@ import os
 import pickle
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import forkserver
@@ -40,6 +41,7 @@ class Runner:
         self.edits = set()  # what would make the pages' outputs true, when that was asked for
         self._context = multiprocessing.get_context(START_METHOD)
         self._pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+        self._starting = threading.Lock()
         self._futures = {}
         self._kept_now = set()
 
@@ -74,7 +76,8 @@ class Runner:
     def run(self, program):
         """Run `program` in a process and a directory of its own; return its Result."""
         if START_METHOD == "forkserver":
-            _start_fork_server(self._context)
+            with self._starting:
+                _start_fork_server(self._context)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
             receiver, sender = self._context.Pipe(duplex=False)
             process = self._context.Process(target=execute, args=(program, directory, sender), daemon=True)
