@@ -52,8 +52,8 @@ def pytest_collection_finish(session):
     fresh = session.config.option.fresh or "CI" in os.environ
     session.config.course = Course()
     session.config.runner = Runner(fresh, session.config.option.time_limit)
-    for file in files:
-        program = Program.of(session.config.course.pages[file])
+    programs = [Program.of(session.config.course.pages[file]) for file in files]
+    for program in sorted(programs, key=lambda program: len(program.text), reverse=True):  # so that none ends alone
         if program.blocks:
             session.config.runner.submit(program)
 
