@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT / "docs" / "_hooks"))
 
 from page_model import EDITIONS  # noqa: E402
 
-from tests.harness.copies import COPIED  # noqa: E402
+from tests.harness.copies import copy_project  # noqa: E402
 from tests.harness.course import Course  # noqa: E402
 from tests.harness.program import Program  # noqa: E402
 from tests.harness.runner import Runner  # noqa: E402
@@ -169,12 +169,7 @@ _Tagless.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 def _multiplied_build_time(project, times):
     """Return the pages of a copy with every lesson `times` times, and the seconds of its build."""
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, project / name)
-        elif source.exists():
-            shutil.copy(source, project / name)
+    copy_project(project)
     for edition in EDITIONS:
         folder = project / "docs" / edition / "keras-introduction"
         originals = [file for file in folder.glob("*.md") if file.stem != "index"]
