@@ -1,0 +1,1 @@
+"""Lessons of the submodule 02, Training Deep Networks."""
