@@ -189,6 +189,16 @@ def test_a_schedule_without_a_cast_fails_with_the_counter_of_an_optimizer(data, 
         model.save(tmp_path / "careless.keras")
 
 
+def test_a_python_if_on_the_step_fails_in_the_compiled_step(data):
+    class Branching(schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return 0.1 if step < 5 else 0.01
+
+    assert Branching()(3) == 0.1
+    with pytest.raises(TypeError, match="as a Python `bool` is not allowed"):
+        build_classifier(SGD(Branching())).fit(*data[0][:2], verbose=0)
+
+
 def test_gradient_accumulation_counts_batches():
     weight = keras.Variable([1.0])
     optimizer = SGD(schedules.PolynomialDecay(0.1, 8, end_learning_rate=0.0), gradient_accumulation_steps=4)
