@@ -359,9 +359,10 @@ def main():
     small = layers.BatchNormalization()
     small(batch[:, None].astype("float32"), training=True)
     print("the layer itself      :", small.moving_variance.numpy().round(4))
+    #> the layer itself      : [1.02]
     print("epsilon, at a variance of 0.001: factor",
           round(np.sqrt((0.001 + 0.001) / (0.001 + 0.00001)), 2))
-    #> the layer itself      : [1.02]
+    #> epsilon, at a variance of 0.001: factor 1.41
     # --8<-- [end:torch-numbers]
 
     # --8<-- [start:few-steps]
