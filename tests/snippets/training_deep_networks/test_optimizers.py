@@ -270,7 +270,7 @@ def test_networks_in_a_stack_train_as_if_alone(digits):
         optimizer = keras.optimizers.Adam(rates[k])
         for batch in order[:, k]:
             with tf.GradientTape() as tape:
-                value = losses_of(alone, images[batch], labels[batch])
+                value = losses_of(logits_of(alone, images[batch]), labels[batch])
             optimizer.apply(tape.gradient(value, [w.value for w in alone]), alone)
         for one, many in zip(alone, stack.weights, strict=True):
             assert gap(one.numpy(), many.numpy()[k]) < 1e-4
