@@ -14,6 +14,7 @@ from snippets.keras_introduction.training import (
     precision_and_recall,
     run_epoch,
     softmax,
+    start_over,
 )
 
 
@@ -29,12 +30,41 @@ def seeded_classifier(seed=0):
     return build_classifier(units=8)
 
 
+@pytest.fixture(scope="module")
+def trained_once(digits):
+    """A model compiled once for all tests, and its weights after its first epoch, with seed 0."""
+    model = seeded_classifier()
+    model.fit(*digits, verbose=0)
+    return model, model.get_weights()
+
+
+@pytest.fixture
+def model(trained_once):
+    """The compiled model, as good as new."""
+    start_over(trained_once[0], seed=0)
+    return trained_once[0]
+
+
 def equal_weights(one, other):
     return all(map(np.array_equal, one.get_weights(), other.get_weights()))
 
 
-def test_fit_makes_one_update_for_each_batch_the_last_one_smaller(digits):
-    model = seeded_classifier()
+def test_a_model_that_starts_over_repeats_its_first_epoch_to_the_last_bit(digits, trained_once):
+    model, after_first_epoch = trained_once
+    start_over(model, seed=1)
+    model.fit(*digits, verbose=0)
+    assert not all(map(np.array_equal, model.get_weights(), after_first_epoch))
+    start_over(model, seed=0)
+    assert int(model.optimizer.iterations) == 0
+    model.fit(*digits, verbose=0)
+    assert all(map(np.array_equal, model.get_weights(), after_first_epoch))
+
+
+def test_starting_over_keeps_the_learning_rate(model):
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.01)
+
+
+def test_fit_makes_one_update_for_each_batch_the_last_one_smaller(digits, model):
     model.fit(*digits, batch_size=32, epochs=2, verbose=0)
     assert int(model.optimizer.iterations) == 2 * 10  # 300 / 32 = 9.375
 
@@ -72,41 +102,39 @@ def test_softmax_bears_large_logits():
     np.testing.assert_allclose(softmax(np.array([[1000.0, 1000.0]])), [[0.5, 0.5]])
 
 
-def test_sample_weights_divide_by_rows_and_metrics_ignore_them(digits):
+def test_sample_weights_divide_by_rows_and_metrics_ignore_them(digits, model):
     x, y = digits
-    model = seeded_classifier()
     weight = np.where(y == 8, 5.0, 1.0)
-    losses = -np.log(model.predict(x, verbose=0)[np.arange(300), y])
+    losses = -np.log(keras.ops.convert_to_numpy(model(x))[np.arange(300), y])
     loss, accuracy = model.evaluate(x, y, sample_weight=weight, verbose=0)
     assert loss == pytest.approx(np.sum(weight * losses) / 300, abs=1e-4)
     assert loss != pytest.approx(np.sum(weight * losses) / weight.sum(), abs=1e-2)
     assert accuracy == pytest.approx(model.evaluate(x, y, verbose=0)[1])
 
 
-def test_class_weight_is_sample_weight_looked_up(digits):
+def test_class_weight_is_sample_weight_looked_up(digits, model):
     x, y = digits
-    by_class, by_row = seeded_classifier(), seeded_classifier()
-    for model, weighting in [
-        (by_class, {"class_weight": {8: 5.0}}),
-        (by_row, {"sample_weight": np.where(y == 8, 5.0, 1.0)}),
-    ]:
-        keras.utils.set_random_seed(1)
-        model.fit(x, y, verbose=0, **weighting)
-    assert equal_weights(by_class, by_row)
+    model.fit(x, y, verbose=0, class_weight={8: 5.0})
+    by_class = model.get_weights()
+    start_over(model, seed=0)
+    model.fit(x, y, verbose=0, sample_weight=np.where(y == 8, 5.0, 1.0))
+    assert all(map(np.array_equal, by_class, model.get_weights()))
+    start_over(model, seed=0)
+    model.fit(x, y, verbose=0, sample_weight=np.ones(300))
+    assert not any(map(np.array_equal, by_class, model.get_weights()))
 
 
-def test_a_keras_file_resumes_training_exactly(digits, tmp_path):
-    straight, halted = seeded_classifier(), seeded_classifier()
-    straight.fit(*digits, epochs=2, shuffle=False, verbose=0)
-    halted.fit(*digits, shuffle=False, verbose=0)
-    halted.save(tmp_path / "half.keras")
+def test_a_keras_file_resumes_training_exactly(digits, model, tmp_path):
+    model.fit(*digits, shuffle=False, verbose=0)
+    model.save(tmp_path / "half.keras")
+    model.fit(*digits, shuffle=False, verbose=0)
     resumed = keras.models.load_model(tmp_path / "half.keras")
+    assert not equal_weights(model, resumed)
     resumed.fit(*digits, shuffle=False, verbose=0)
-    assert equal_weights(straight, resumed)
+    assert equal_weights(model, resumed)
 
 
-def test_a_weights_file_holds_the_optimizer_but_a_fresh_model_skips_it(digits, tmp_path):
-    model = seeded_classifier()
+def test_a_weights_file_holds_the_optimizer_but_a_fresh_model_skips_it(digits, model, tmp_path):
     model.fit(*digits, verbose=0)
     model.save_weights(tmp_path / "half.weights.h5")
     fresh = seeded_classifier(seed=1)
@@ -117,6 +145,9 @@ def test_a_weights_file_holds_the_optimizer_but_a_fresh_model_skips_it(digits, t
     fresh.optimizer.build(fresh.trainable_variables)
     fresh.load_weights(tmp_path / "half.weights.h5")
     assert int(fresh.optimizer.iterations) == 10
+    assert len(fresh.optimizer.variables) == 10
+    for kept, loaded in zip(model.optimizer.variables, fresh.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(kept.numpy(), loaded.numpy())
 
 
 def test_a_seed_repeats_the_weights_of_the_next_model_only():
@@ -127,25 +158,28 @@ def test_a_seed_repeats_the_weights_of_the_next_model_only():
     assert not equal_weights(first, second)
 
 
-def test_compile_again_keeps_the_weights_and_drops_the_optimizer(digits):
+def test_compile_again_keeps_the_weights_and_drops_the_optimizer():
     model = seeded_classifier()
-    model.fit(*digits, verbose=0)
+    model.optimizer.apply(
+        [np.ones(weight.shape, "float32") for weight in model.get_weights()], model.trainable_variables
+    )
     before = model.get_weights()
+    assert int(model.optimizer.iterations) == 1
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
     assert all(map(np.array_equal, before, model.get_weights()))
     assert int(model.optimizer.iterations) == 0
 
 
-def test_validation_split_takes_the_last_rows_and_refuses_a_dataset(digits):
+def test_validation_split_takes_the_last_rows_and_refuses_a_dataset(digits, model):
     x, y = digits
     rows = np.arange(300)
-    model = keras.Sequential([keras.Input(shape=(1,)), keras.layers.Dense(1, kernel_initializer="ones")])
-    model.compile(optimizer=keras.optimizers.SGD(0.0), loss="mean_absolute_error")
-    history = model.fit(rows, np.zeros(300), validation_split=0.2, verbose=0).history
+    line = keras.Sequential([keras.Input(shape=(1,)), keras.layers.Dense(1, kernel_initializer="ones")])
+    line.compile(optimizer=keras.optimizers.SGD(0.0), loss="mean_absolute_error")
+    history = line.fit(rows, np.zeros(300), validation_split=0.2, verbose=0).history
     assert history["val_loss"][0] == pytest.approx(rows[240:].mean(), rel=1e-5)
     with pytest.raises(ValueError, match="validation_split"):
         dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(32)
-        seeded_classifier().fit(dataset, validation_split=0.2, verbose=0)
+        model.fit(dataset, validation_split=0.2, verbose=0)
 
 
 def test_the_same_number_of_updates_whatever_the_batch_size():
