@@ -163,13 +163,9 @@ def forward(p, x, rows, activation=ops.sigmoid, before=None, after=None,
 # --8<-- [end:stack-forward]
 
 
-# --8<-- [start:stack-train]
-def train_stack(data, initializer=keras.initializers.GlorotUniform,
-                noise=False, steps=90, batch=64, **kind):
-    """Test accuracy, one row for each rate and one column for each seed."""
-    x, x_test, y, y_test = data
-    keras.utils.set_random_seed(0)
-    p = draw(initializer)
+# --8<-- [start:stack-step]
+def make_step(p, batch, noise, kind):
+    """One step of SGD with momentum 0.9, for all networks at once."""
     speed = {name: tf.Variable(tf.zeros_like(p[name])) for name in p}
     rate = np.repeat(RATES, SEEDS).astype("float32").reshape(-1, 1, 1)
 
@@ -182,10 +178,21 @@ def train_stack(data, initializer=keras.initializers.GlorotUniform,
             loss = ops.sum(ops.mean(losses, axis=1))
         gradients = tape.gradient(
             loss, p, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        for name in p:                     # SGD with momentum 0.9
+        for name in p:
             speed[name].assign(0.9 * speed[name] - rate * gradients[name])
             p[name].assign_add(speed[name])
+    return step
+# --8<-- [end:stack-step]
 
+
+# --8<-- [start:stack-train]
+def train_stack(data, initializer=keras.initializers.GlorotUniform,
+                noise=False, steps=90, batch=64, **kind):
+    """Test accuracy, one row for each rate and one column for each seed."""
+    x, x_test, y, y_test = data
+    keras.utils.set_random_seed(0)
+    p = draw(initializer)
+    step = make_step(p, batch, noise, kind)
     random = np.random.default_rng(0)
     for _ in range(steps):
         rows = np.array([random.permutation(len(x))[:batch]
