@@ -84,8 +84,10 @@ def build_detector():
         optimizer=keras.optimizers.Adam(0.03), loss="binary_crossentropy"
     )
     return model
+# --8<-- [end:detector]
 
 
+# --8<-- [start:scores]
 def eight_scores(model, train, test_images, class_weight, seed, epochs=4):
     """Train the detector from the start; return its scores on the test."""
     start_over(model, seed)
@@ -94,7 +96,7 @@ def eight_scores(model, train, test_images, class_weight, seed, epochs=4):
         verbose=0,
     )
     return keras.ops.convert_to_numpy(model(test_images))[:, 0]
-# --8<-- [end:detector]
+# --8<-- [end:scores]
 
 
 # --8<-- [start:softmax]
