@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.harness.copies import copy_project, judge_copy
+from tests.harness.sections import snippet_files
 
 PAGE = """---
 title: Sample
@@ -69,6 +70,8 @@ def main():
     print(mean([1, 2, 3]))
     figure, axes = plt.subplots(num="line", figsize=(2, 2))
     axes.plot([3, 2, 1])
+    print(mean([1, 2, 3]) / 3)
+    #~ 0.66
     # --8<-- [end:use]
 
 
@@ -224,7 +227,8 @@ def write_sample(project, name):
 def judged(tmp_path_factory):
     """The failures of a project in which each sample page has one mistake, and one page has none."""
     project = tmp_path_factory.mktemp("project")
-    copy_project(project, "keras-introduction", "keras_introduction")
+    submodules = {file.parent.name for file in snippet_files()}
+    copy_project(project, *submodules, *(name.replace("_", "-") for name in submodules))
     names = ["sound", *MISTAKES]
     for edition in ("en", "zh"):
         folder = project / "docs" / edition / "sample"
@@ -242,12 +246,12 @@ def judged(tmp_path_factory):
         old, new = named(mistake.old, name), named(mistake.new, name)
         assert old in text, f"the mistake {name} finds nothing to spoil in\n{text}"
         file.write_text(text.replace(old, new, 1), encoding="utf-8")
-    return judge_copy(project, *SAMPLE)
+    return *judge_copy(project, *SAMPLE), project
 
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistake_is_named_with_its_place(name, judged):
-    failures, output = judged
+    failures, output, _ = judged
     error = named(MISTAKES[name].error, name)
     tests = [
         "test_page_is_true[en/sample/NAME]",
@@ -259,6 +263,12 @@ def test_mistake_is_named_with_its_place(name, judged):
 
 
 def test_sound_page_beside_the_bad_ones_passes(judged):
-    failures, output = judged
+    failures, output, _ = judged
     sound = [message for test, message in failures.items() if "sample/sound" in test]
     assert sound == ["", "", ""], "\n".join(sound) + output
+
+
+def test_update_wrote_what_was_printed_also_where_the_old_number_was_near(judged):
+    _, _, project = judged
+    module = (project / "snippets" / "sample" / "sound.py").read_text(encoding="utf-8")
+    assert "#> 2.0\n" in module and f"#~ {2 / 3}\n" in module

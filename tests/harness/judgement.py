@@ -1,6 +1,5 @@
 """Compare what a program printed and drew with what its page shows, in the editor's files and lines."""
 
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +27,10 @@ class Edit(NamedTuple):
 
 
 def judge(page, program, result):
-    """Return the problems of a page's run: those that stay, and (problem, edit) where an edit mends it."""
+    """Return the problems of a page's run: those that stay, and (problem, edit) where an edit mends it.
+
+    Where something else was printed, but near enough, the edit has the problem None.
+    """
     problems, mendable = [], []
     for number, (block, printed) in enumerate(zip(page.program, result.printed)):
         if result.failure and number == result.block:
@@ -43,9 +45,10 @@ def judge(page, program, result):
             if any("\r" in line or "\b" in line for line in lines):
                 message = "this prints a progress bar, which cannot be shown; pass verbose=0"
                 problems.append(_problem(page, block, statement.first_line, message))
-            elif not _agree(statement.printed, lines):
+            elif [line.text for line in statement.printed] != lines:
+                near = len(lines) == len(statement.printed) and all(map(Printed.agrees_with, statement.printed, lines))
                 problem = _problem(page, block, statement.first_line, _difference(statement, lines))
-                mendable.append((problem, _edit(page, block, statement, lines)))
+                mendable.append((None if near else problem, _edit(page, block, statement, lines)))
     if result.failure:
         problems.append(_failure(page, program, result))
     elif result.ended:
@@ -100,12 +103,8 @@ def keep_figures(page, result):
     """Write the figures that the program drew into the repository; remove those it no longer draws."""
     folder = ROOT / FIGURES / page.name
     for name, (_, picture) in result.figures.items():
-        expected = folder / f"{name}.png"
-        with tempfile.TemporaryDirectory() as directory:
-            if expected.exists() and not _compare(picture, expected, Path(directory)):
-                continue
         folder.mkdir(parents=True, exist_ok=True)
-        expected.write_bytes(picture)
+        (folder / f"{name}.png").write_bytes(picture)
     for file in folder.glob("*.png"):
         if file.stem not in result.figures:
             file.unlink()
@@ -124,10 +123,6 @@ def apply_edits(edits):
         (ROOT / file).write_text("\n".join(lines), encoding="utf-8")
 
 
-def _agree(announced, printed):
-    return len(announced) == len(printed) and all(line.agrees_with(text) for line, text in zip(announced, printed))
-
-
 def _difference(statement, printed):
     says = "\n".join(f"    {line}" for line in statement.printed) or "    nothing"
     does = "\n".join(f"    {line}" for line in printed) or "    nothing"
@@ -136,17 +131,14 @@ def _difference(statement, printed):
 
 def _edit(page, block, statement, printed):
     """Return the edit that puts `printed` after `statement`, each line of the kind it had."""
-    announced = statement.printed
-    lines = []
-    for number, text in enumerate(printed):
-        old = announced[min(number, len(announced) - 1)] if announced else Printed(">", "")
-        unchanged = number < len(announced) and old.agrees_with(text)
-        lines.append(str(old if unchanged else Printed(old.kind, text)))
+    announced = statement.printed or (Printed(">", ""),)
+    kinds = [line.kind for line in announced] + [announced[-1].kind] * len(printed)
+    lines = [str(Printed(kind, text)) for kind, text in zip(kinds, printed)]
     (file, first), (_, last) = (
         block.lines[number - 1].source or (page.file, block.lines[number - 1].page_line)
         for number in (statement.first_line, statement.last_line)
     )
-    return Edit(file, first, last, len(announced), tuple(lines))
+    return Edit(file, first, last, len(statement.printed), tuple(lines))
 
 
 def _problem(page, block, line, message):

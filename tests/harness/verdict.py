@@ -29,7 +29,7 @@ def _judge_program(page, runner, directory, update):
         runner.edits.update(edit for _, edit in mendable)
         keep_figures(page, result)
     else:
-        problems += [problem for problem, _ in mendable]
+        problems += [problem for problem, _ in mendable if problem]
     if result.passed:
         problems += judge_figures(page, result, directory)
     write_receipt(page, result, passed=not problems)
