@@ -250,9 +250,10 @@ class Heads(keras.layers.Layer):
 # --8<-- [start:solution-4-function]
 def lsuv(model, x):
     """Scale each kernel so that the layer's z has mean square 1."""
-    for layer in dense_layers(model)[:-1]:
-        until_here = keras.Model(model.inputs, layer.output)
-        layer.kernel.assign(layer.kernel / rms(until_here([x])))
+    for layer in model.layers[1:-1]:
+        if isinstance(layer, keras.layers.Dense):
+            layer.kernel.assign(layer.kernel / rms(layer(x)))
+        x = layer(x)
 # --8<-- [end:solution-4-function]
 
 
