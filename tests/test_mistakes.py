@@ -138,6 +138,9 @@ MISTAKES = {
     "prints-something-else": Mistake(
         "module", "/ len(values)", "/ len(values) + 1", rf"{EN}:17 \({PY}:14\): the page says that this prints"
     ),
+    "prints-another-tiny-number": Mistake(
+        "module", PRINT, "    print(1e-13)\n    #~ 2e-13\n" + PRINT, rf"{EN}:17 .*\n    #~ 2e-13\n.*\n    1e-13"
+    ),
     "prints-a-warning": Mistake(
         "module",
         PRINT,

@@ -30,8 +30,15 @@ class Printed(NamedTuple):
             return self.text == text
         if NUMBER.sub("0", self.text).split() != NUMBER.sub("0", text).split():
             return False
-        pairs = zip(map(float, NUMBER.findall(self.text)), map(float, NUMBER.findall(text)))
-        return all(abs(a - b) <= max(ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE * abs(a)) for a, b in pairs)
+        return all(map(_near, NUMBER.findall(self.text), NUMBER.findall(text)))
+
+
+def _near(announced, printed):
+    """Tell whether two numbers, as they are written, are near; with an exponent, their ratio alone decides."""
+    tolerance = RELATIVE_TOLERANCE * abs(float(announced))
+    if "e" not in announced.lower():
+        tolerance = max(tolerance, ABSOLUTE_TOLERANCE)
+    return abs(float(announced) - float(printed)) <= tolerance
 
 
 class Statement(NamedTuple):
