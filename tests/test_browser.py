@@ -29,6 +29,20 @@ SEARCHES = {
     ("en", "logits"): "keras-introduction/compilation/",
     ("en", "validation set"): "keras-introduction/training/",
     ("en", "Sequential"): "keras-introduction/sequential-api/",
+    ("zh", "初始化"): "training-deep-networks/initialization/",
+    ("zh", "批归一化"): "training-deep-networks/batch-norm/",
+    ("zh", "权重衰减"): "training-deep-networks/",  # a section of two lessons
+    ("zh", "正则化"): "training-deep-networks/dropout/",
+    ("zh", "预热"): "training-deep-networks/lr-schedules/",
+    ("zh", "梯度裁剪"): "training-deep-networks/gradient-clipping/",
+    ("zh", "优化器"): "training-deep-networks/optimizers/",
+    ("zh", "Dropout"): "training-deep-networks/dropout/",
+    ("en", "He initialization"): "training-deep-networks/initialization/",
+    ("en", "batch normalization"): "training-deep-networks/batch-norm/",
+    ("en", "Dropout"): "training-deep-networks/dropout/",
+    ("en", "CosineDecay"): "training-deep-networks/lr-schedules/",
+    ("en", "clipnorm"): "training-deep-networks/gradient-clipping/",
+    ("en", "Nesterov"): "training-deep-networks/optimizers/",
 }
 
 
