@@ -180,7 +180,7 @@ class MaskPerSample(keras.layers.Layer):
 def mean_and_error(values):
     """Mean and standard error, as text."""
     error = np.std(values, ddof=1) / np.sqrt(len(values))
-    return f"{np.mean(values):.3f} ± {error:.3f}"
+    return f"{np.mean(values):.3f}±{error:.3f}"
 # --8<-- [end:mean-and-error]
 
 
@@ -459,29 +459,29 @@ def main():
     # --8<-- [end:experiment]
 
     # --8<-- [start:strengths]
-    print("                clean val  test | noisy train   val  test")
-    #>                 clean val  test | noisy train   val  test
+    print("              clean       noisy")
+    #>               clean       noisy
+    print("     strength val   test  val   test")
+    #>      strength val   test  val   test
     for name, settings in methods.items():
         for k, setting in enumerate(settings):
-            end = {labels: results[labels, name][k, :, -1, :, 1].mean(axis=0)
-                   for labels in ("clean", "noisy")}
-            _, *first = end["clean"]
-            print(f"{name:8}{sum(setting.values()):6.3f}", end="      ")
-            print(*(f"{value:.3f}" for value in first), end=" |       ")
-            print(*(f"{value:.3f}" for value in end["noisy"]))
-    #~ none     0.000      0.939 0.938 |       1.000 0.456 0.658
-    #~ dropout  0.250      0.948 0.948 |       0.950 0.532 0.753
-    #~ dropout  0.500      0.944 0.946 |       0.861 0.569 0.808
-    #~ dropout  0.750      0.938 0.935 |       0.738 0.591 0.841
-    #~ L2       0.001      0.944 0.948 |       0.981 0.492 0.706
-    #~ L2       0.004      0.939 0.945 |       0.792 0.573 0.814
-    #~ L2       0.016      0.928 0.924 |       0.678 0.608 0.870
-    #~ L1       0.001      0.942 0.939 |       0.918 0.511 0.710
-    #~ L1       0.003      0.932 0.930 |       0.735 0.572 0.810
-    #~ L1       0.009      0.913 0.908 |       0.653 0.592 0.838
-    #~ AdamW    1.000      0.946 0.945 |       0.908 0.523 0.742
-    #~ AdamW    3.000      0.933 0.939 |       0.741 0.587 0.829
-    #~ AdamW    9.000      0.880 0.880 |       0.669 0.606 0.857
+            end = [results[labels, name][k, :, -1, part, 1].mean()
+                   for labels in ("clean", "noisy") for part in (1, 2)]
+            print(f"{name:8}{sum(setting.values()):5.3f}",
+                  *(f"{value:5.3f}" for value in end))
+    #~ none    0.000 0.939 0.938 0.456 0.658
+    #~ dropout 0.250 0.948 0.948 0.532 0.753
+    #~ dropout 0.500 0.944 0.946 0.569 0.808
+    #~ dropout 0.750 0.938 0.935 0.591 0.841
+    #~ L2      0.001 0.944 0.948 0.492 0.706
+    #~ L2      0.004 0.939 0.945 0.573 0.814
+    #~ L2      0.016 0.928 0.924 0.608 0.870
+    #~ L1      0.001 0.942 0.939 0.511 0.710
+    #~ L1      0.003 0.932 0.930 0.572 0.810
+    #~ L1      0.009 0.913 0.908 0.592 0.838
+    #~ AdamW   1.000 0.946 0.945 0.523 0.742
+    #~ AdamW   3.000 0.933 0.939 0.587 0.829
+    #~ AdamW   9.000 0.880 0.880 0.606 0.857
     # --8<-- [end:strengths]
 
     # --8<-- [start:choose]
@@ -500,25 +500,25 @@ def main():
     # --8<-- [start:table]
     for labels in ("clean", "noisy"):
         base = chosen(labels, "none")[:, -1, 2, 1]
-        print(f"{labels}:   epoch 100       gain            stopped early")
+        print(f"{labels:7} epoch 100   gain        stopped early")
         for name in methods:
             curves = chosen(labels, name)
             last = curves[:, -1, 2, 1]
-            print(f"{name:8}", mean_and_error(last),
+            print(f"{name:7}", mean_and_error(last),
                   mean_and_error(last - base),
-                  mean_and_error(stopped(curves)), sep="  ")
-    #~ clean:   epoch 100       gain            stopped early
-    #~ none      0.938 ± 0.003  0.000 ± 0.000  0.938 ± 0.003
-    #~ dropout   0.947 ± 0.003  0.009 ± 0.001  0.946 ± 0.002
-    #~ L2        0.949 ± 0.002  0.011 ± 0.001  0.947 ± 0.001
-    #~ L1        0.939 ± 0.001  0.001 ± 0.002  0.939 ± 0.004
-    #~ AdamW     0.945 ± 0.003  0.007 ± 0.001  0.945 ± 0.003
-    #~ noisy:   epoch 100       gain            stopped early
-    #~ none      0.658 ± 0.015  0.000 ± 0.000  0.861 ± 0.013
-    #~ dropout   0.841 ± 0.008  0.183 ± 0.016  0.853 ± 0.005
-    #~ L2        0.870 ± 0.011  0.212 ± 0.018  0.871 ± 0.010
-    #~ L1        0.837 ± 0.013  0.179 ± 0.018  0.840 ± 0.007
-    #~ AdamW     0.855 ± 0.010  0.197 ± 0.014  0.862 ± 0.014
+                  mean_and_error(stopped(curves)))
+    #~ clean   epoch 100   gain        stopped early
+    #~ none    0.938±0.003 0.000±0.000 0.938±0.003
+    #~ dropout 0.947±0.003 0.009±0.001 0.946±0.002
+    #~ L2      0.949±0.002 0.011±0.001 0.947±0.001
+    #~ L1      0.939±0.001 0.001±0.002 0.939±0.004
+    #~ AdamW   0.945±0.003 0.007±0.001 0.945±0.003
+    #~ noisy   epoch 100   gain        stopped early
+    #~ none    0.658±0.015 0.000±0.000 0.861±0.013
+    #~ dropout 0.841±0.008 0.183±0.016 0.853±0.005
+    #~ L2      0.870±0.011 0.212±0.018 0.871±0.010
+    #~ L1      0.837±0.013 0.179±0.018 0.840±0.007
+    #~ AdamW   0.855±0.010 0.197±0.014 0.862±0.014
     # --8<-- [end:table]
 
     # --8<-- [start:curves-figure]
@@ -530,8 +530,8 @@ def main():
             panel.plot(epochs, test, style, label=name)
         panel.set(title=f"{labels} labels", ylabel="test accuracy")
     panels[0].set(ylim=(0.85, 0.97))
+    panels[0].legend(ncols=2, loc="lower right")
     panels[1].set(xlabel="epoch", ylim=(0.6, 0.92))
-    panels[1].legend(ncols=2, loc="lower left")
     plt.show()
     # --8<-- [end:curves-figure]
 
@@ -616,9 +616,9 @@ def main():
         train, _, test = np.transpose(end)
         print(f"{rate:.2f}  training {mean_and_error(train)}"
               f"  test {mean_and_error(test)}")
-    #~ 0.00  training 0.993 ± 0.004  test 0.895 ± 0.012
-    #~ 0.25  training 0.953 ± 0.016  test 0.865 ± 0.022
-    #~ 0.50  training 0.871 ± 0.049  test 0.772 ± 0.045
+    #~ 0.00  training 0.993±0.004  test 0.895±0.012
+    #~ 0.25  training 0.953±0.016  test 0.865±0.022
+    #~ 0.50  training 0.871±0.049  test 0.772±0.045
     # --8<-- [end:underfit]
 
     # --8<-- [start:solution-1]

@@ -205,4 +205,4 @@ def test_judging_uses_no_dropout(lab, noisy):
 
 
 def test_the_error_is_that_of_the_mean():
-    assert mean_and_error([1.0, 2.0, 3.0, 4.0]) == "2.500 ± 0.645"
+    assert mean_and_error([1.0, 2.0, 3.0, 4.0]) == "2.500±0.645"
