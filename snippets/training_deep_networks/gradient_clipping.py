@@ -234,8 +234,8 @@ def main():
 
     # --8<-- [start:walk]
     free, bounded = descend(2.6), descend(2.6, c=0.02)
-    print("without:", free[:9].round(2))
-    #~ without: [  2.6    2.57   2.54   2.5    2.46   2.42   2.37   2.29 136.33]
+    print("without:", *free[:9].round(2))
+    #~ without: 2.6 2.57 2.54 2.5 2.46 2.42 2.37 2.29 136.33
     print("the last hundred, clipped: from",
           bounded[-100:].min().round(3), "to", bounded[-100:].max().round(3))
     #~ the last hundred, clipped: from 2.294 to 2.3
@@ -288,12 +288,12 @@ def main():
                       starts, portions)
     losses, norms, accuracy = unclipped
     for seed in range(3):
-        print(f"seed {seed}: largest norm 10^{np.log10(norms[seed].max()):.1f},",
-              f"last loss {losses[seed, -1]:.2f},",
+        print(f"{seed}: norm 10^{np.log10(norms[seed].max()):.1f},",
+              f"loss {losses[seed, -1]:.2f},",
               f"accuracy {accuracy[seed]:.2f}")
-    #~ seed 0: largest norm 10^3.5, last loss 2.29, accuracy 0.17
-    #~ seed 1: largest norm 10^6.4, last loss 2.30, accuracy 0.19
-    #~ seed 2: largest norm 10^5.6, last loss 2.28, accuracy 0.17
+    #~ 0: norm 10^3.5, loss 2.29, accuracy 0.17
+    #~ 1: norm 10^6.4, loss 2.30, accuracy 0.19
+    #~ 2: norm 10^5.6, loss 2.28, accuracy 0.17
     print("NaN:", np.isnan(losses).sum(), "of", losses.size, "losses")
     #~ NaN: 0 of 300 losses
     # --8<-- [end:unclipped]
@@ -310,12 +310,12 @@ def main():
                     starts, portions)
     losses, norms, accuracy = clipped
     for seed in range(3):
-        print(f"seed {seed}: largest norm 10^{np.log10(norms[seed].max()):.1f},",
-              f"last loss {losses[seed, -1]:.2f},",
+        print(f"{seed}: norm 10^{np.log10(norms[seed].max()):.1f},",
+              f"loss {losses[seed, -1]:.2f},",
               f"accuracy {accuracy[seed]:.2f}")
-    #~ seed 0: largest norm 10^1.3, last loss 1.46, accuracy 0.61
-    #~ seed 1: largest norm 10^1.9, last loss 1.22, accuracy 0.46
-    #~ seed 2: largest norm 10^1.8, last loss 1.16, accuracy 0.47
+    #~ 0: norm 10^1.3, loss 1.46, accuracy 0.61
+    #~ 1: norm 10^1.9, loss 1.22, accuracy 0.46
+    #~ 2: norm 10^1.8, loss 1.16, accuracy 0.47
     # --8<-- [end:clipped]
 
     # --8<-- [start:explosion]
@@ -338,26 +338,28 @@ def main():
     def show(name, run):
         losses, _, accuracy = run
         failed = ~(losses[:, -20:].mean(axis=1) < 2)
-        print(f"{name:24} failed {failed.sum()} of 3,",
-              f"accuracy {accuracy.mean():.2f} ± {accuracy.std():.2f}")
+        print(f"{name:16} {failed.sum()}/3 failed ",
+              f"{accuracy.mean():.2f} ± {accuracy.std():.2f}")
 
     def read(learning_rate, **clipping):
         optimizer = keras.optimizers.SGD(learning_rate, **clipping)
         return train(reader, reader_gradients, optimizer, starts, portions)
 
     careful = read(0.01)
-    show("0.1  none", unclipped)
-    #~ 0.1  none                failed 3 of 3, accuracy 0.18 ± 0.01
-    show("0.03 none", read(0.03))
-    #~ 0.03 none                failed 2 of 3, accuracy 0.20 ± 0.12
-    show("0.01 none", careful)
-    #~ 0.01 none                failed 0 of 3, accuracy 0.39 ± 0.13
-    show("0.1  clipvalue=0.03", read(0.1, clipvalue=0.03))
-    #~ 0.1  clipvalue=0.03      failed 0 of 3, accuracy 0.49 ± 0.04
-    show("0.1  clipnorm=1", read(0.1, clipnorm=1.0))
-    #~ 0.1  clipnorm=1          failed 0 of 3, accuracy 0.58 ± 0.01
-    show("0.1  global_clipnorm=1", clipped)
-    #~ 0.1  global_clipnorm=1   failed 0 of 3, accuracy 0.51 ± 0.07
+    for name, run in (
+            ("0.1  no clipping", unclipped),
+            ("0.03 no clipping", read(0.03)),
+            ("0.01 no clipping", careful),
+            ("0.1  value  0.03", read(0.1, clipvalue=0.03)),
+            ("0.1  norm   1", read(0.1, clipnorm=1.0)),
+            ("0.1  global 1", clipped)):
+        show(name, run)
+    #~ 0.1  no clipping 3/3 failed  0.18 ± 0.01
+    #~ 0.03 no clipping 2/3 failed  0.20 ± 0.12
+    #~ 0.01 no clipping 0/3 failed  0.39 ± 0.13
+    #~ 0.1  value  0.03 0/3 failed  0.49 ± 0.04
+    #~ 0.1  norm   1    0/3 failed  0.58 ± 0.01
+    #~ 0.1  global 1    0/3 failed  0.51 ± 0.07
     # --8<-- [end:table]
 
     # --8<-- [start:percentiles]
@@ -371,14 +373,13 @@ def main():
     # --8<-- [end:percentiles]
 
     # --8<-- [start:sweep]
-    show("0.03 global_clipnorm=3", read(0.03, global_clipnorm=3.0))
-    #~ 0.03 global_clipnorm=3   failed 0 of 3, accuracy 0.54 ± 0.02
-    show("0.01 global_clipnorm=10", read(0.01, global_clipnorm=10.0))
-    #~ 0.01 global_clipnorm=10  failed 0 of 3, accuracy 0.51 ± 0.05
+    for rate, c in ((0.03, 3.0), (0.01, 10.0)):
+        show(f"{rate} global {c:g}", read(rate, global_clipnorm=c))
+    #~ 0.03 global 3    0/3 failed  0.54 ± 0.02
+    #~ 0.01 global 10   0/3 failed  0.51 ± 0.05
     _, _, accuracy = read(0.1, global_clipnorm=10.0)
-    print("0.1  global_clipnorm=10: accuracy below 0.4:",
-          bool(accuracy.mean() < 0.4))
-    #> 0.1  global_clipnorm=10: accuracy below 0.4: True
+    print("0.1  global 10  below 0.4:", bool(accuracy.mean() < 0.4))
+    #> 0.1  global 10  below 0.4: True
     # --8<-- [end:sweep]
 
     # --8<-- [start:cosines]
@@ -461,12 +462,13 @@ def main():
     spiked = step_sizes(keras.optimizers.Adam(0.01), gradients)
     bounded = step_sizes(keras.optimizers.Adam(0.01, clipvalue=3.0),
                          gradients)
+    print("               spike   next ten  last fifty")
+    #>                spike   next ten  last fifty
     for name, moved in (("Adam", spiked), ("Adam, clipped", bounded)):
-        print(f"{name:14} spike {moved[30]:.4f},",
-              f"next ten {moved[31:41].sum():.4f},",
-              f"last fifty {moved[-50:].sum():.4f}")
-    #~ Adam           spike 0.0058, next ten 0.0362, last fifty 0.0145
-    #~ Adam, clipped  spike 0.0085, next ten 0.0860, last fifty 0.4016
+        print(f"{name:14} {moved[30]:.4f}  {moved[31:41].sum():.4f}   ",
+              f"{moved[-50:].sum():.4f}")
+    #~ Adam           0.0058  0.0362    0.0145
+    #~ Adam, clipped  0.0085  0.0860    0.4016
     # --8<-- [end:adam-spike]
 
     # --8<-- [start:adam-figure]
@@ -480,13 +482,13 @@ def main():
     # --8<-- [end:adam-figure]
 
     # --8<-- [start:adam-reader]
-    for clipping in ({}, {"global_clipnorm": 1.0}):
-        run = train(reader, reader_gradients,
-                    keras.optimizers.Adam(0.01, **clipping),
-                    starts, portions)
-        show(f"Adam {clipping.get('global_clipnorm', 'none')}", run)
-    #~ Adam none                failed 0 of 3, accuracy 0.60 ± 0.06
-    #~ Adam 1.0                 failed 0 of 3, accuracy 0.73 ± 0.06
+    for name, clipping in (("Adam", {}),
+                           ("Adam global 1", {"global_clipnorm": 1.0})):
+        optimizer = keras.optimizers.Adam(0.01, **clipping)
+        show(name, train(reader, reader_gradients, optimizer,
+                         starts, portions))
+    #~ Adam             0/3 failed  0.60 ± 0.06
+    #~ Adam global 1    0/3 failed  0.73 ± 0.06
     # --8<-- [end:adam-reader]
 
     # --8<-- [start:harm]
@@ -499,18 +501,19 @@ def main():
                      keras.optimizers.SGD(learning_rate, global_clipnorm=c),
                      firsts, flat, steps=60)
 
+    print("rate  c     clipped  loss  accuracy")
+    #> rate  c     clipped  loss  accuracy
     for rate, c in ((0.5, None), (0.5, 1.0), (0.5, 0.1), (50.0, 0.01),
                     (0.5, 0.01)):
         losses, norms, accuracy = classify(rate, c)
         share = 0.0 if c is None else np.mean(norms > c)
-        print(f"rate {rate:<4} c {c}: clipped {share:.0%},",
-              f"loss {losses[:, -10:].mean():.2f},",
-              f"accuracy {accuracy.mean():.3f}")
-    #~ rate 0.5  c None: clipped 0%, loss 0.32, accuracy 0.903
-    #~ rate 0.5  c 1.0: clipped 5%, loss 0.31, accuracy 0.906
-    #~ rate 0.5  c 0.1: clipped 100%, loss 1.51, accuracy 0.734
-    #~ rate 50.0 c 0.01: clipped 100%, loss 0.28, accuracy 0.896
-    #~ rate 0.5  c 0.01: clipped 100%, loss 2.26, accuracy 0.137
+        print(f"{rate:<5} {str(c):5} {share:6.0%}   ",
+              f"{losses[:, -10:].mean():.2f}  {accuracy.mean():.3f}")
+    #~ 0.5   None      0%    0.32  0.903
+    #~ 0.5   1.0       5%    0.31  0.906
+    #~ 0.5   0.1     100%    1.51  0.734
+    #~ 50.0  0.01    100%    0.28  0.896
+    #~ 0.5   0.01    100%    2.26  0.137
     # --8<-- [end:harm]
 
     # --8<-- [start:only-a-rate]
