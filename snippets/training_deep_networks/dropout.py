@@ -665,7 +665,7 @@ def main():
     # --8<-- [end:solution-3]
 
     # --8<-- [start:solution-4]
-    rate, decay, lam = 0.1, 0.0005, 0.0005
+    rate, lam = 0.1, 0.0005
     paper = w - rate * (gradients[0] + lam * w)
     penalty = keras_steps(SGD(rate), w, gradients[:1], l2=lam / 2)
     decoupled = keras_steps(
