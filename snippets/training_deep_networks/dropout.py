@@ -302,6 +302,18 @@ def main():
     #> weights: 0
     # --8<-- [end:frozen]
 
+    # --8<-- [start:frozen-base]
+    pretrained = keras.Sequential(
+        [keras.Input(shape=(8,)), keras.layers.Dropout(0.5, seed=1)])
+    entrance = keras.Input(shape=(8,))
+    tuned = keras.Model(entrance, pretrained(entrance, training=False))
+    print("written False, called True:", np.any(tuned(ones, training=True) == 0))
+    #> written False, called True: True
+    pretrained.layers[0].rate = 0.0
+    print("with rate 0:", np.any(tuned(ones, training=True) == 0))
+    #> with rate 0: False
+    # --8<-- [end:frozen-base]
+
     # --8<-- [start:noise-shapes]
     sequence = np.ones((1, 4, 6), "float32")
     for layer in (keras.layers.Dropout(0.5, seed=1),
