@@ -76,7 +76,7 @@ def train(data, seeds, activation, from_logits, reshape=False):
     x_train, x_test, y_train, y_test = data
     model = build_setup(activation, reshape)
     model.compile(
-        optimizer=keras.optimizers.SGD(learning_rate=0.1),
+        optimizer=keras.optimizers.SGD(learning_rate=0.4),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits),
     )
     accuracies = []
@@ -84,9 +84,9 @@ def train(data, seeds, activation, from_logits, reshape=False):
         keras.utils.set_random_seed(seed)
         fresh = build_setup(activation, reshape)
         model.set_weights(fresh.get_weights())
-        history = model.fit(x_train, y_train, epochs=5, verbose=0).history
+        fit = model.fit(x_train, y_train, batch_size=48, epochs=2, verbose=0)
         accuracies.append(accuracy_of(model, x_test, y_test))
-    return model, accuracies, history["loss"][-1]
+    return model, accuracies, fit.history["loss"][-1]
 # --8<-- [end:train]
 
 
@@ -107,16 +107,16 @@ class RunningAccuracy(keras.callbacks.Callback):
 
 
 # --8<-- [start:epoch-seconds]
-def epoch_seconds(x, y, epochs=3, **options):
+def epoch_seconds(x, y, **options):
     model = build_classifier("softmax")
     loss = "sparse_categorical_crossentropy"
-    model.compile("adam", loss, **options)
+    model.compile("sgd", loss, **options)
     seconds = []
-    for _ in range(epochs):
+    for _ in range(2):
         start = time.process_time()
         model.fit(x, y, batch_size=8, verbose=0)
         seconds.append(time.process_time() - start)
-    return seconds[0], min(seconds[1:])
+    return seconds
 # --8<-- [end:epoch-seconds]
 
 
@@ -165,13 +165,13 @@ def main():
     # --8<-- [end:compile]
 
     # --8<-- [start:fit]
-    model.fit(x_train, y_train, epochs=5, verbose=0)
+    model.fit(x_train, y_train, epochs=3, verbose=0)
     for name, value in model.evaluate(
         x_test, y_test, verbose=0, return_dict=True
     ).items():
         print(name, round(value, 3))
-    #~ accuracy 0.916
-    #~ loss 0.531
+    #~ accuracy 0.852
+    #~ loss 0.9
     # --8<-- [end:fit]
 
     # --8<-- [start:probabilities]
@@ -237,8 +237,10 @@ def main():
     for name, inputs, target, last, loss in rows:
         toy = keras.Sequential([keras.Input(shape=inputs.shape[1:]), last])
         toy.compile(keras.optimizers.Adam(0.05), loss, run_eagerly=True)
-        fit = toy.fit(inputs, target, batch_size=64, epochs=3, verbose=0)
-        falls = fit.history["loss"][-1] < fit.history["loss"][0]
+        before = loss(target, toy(inputs))
+        for _ in range(3):
+            toy.train_on_batch(inputs, target)
+        falls = bool(loss(target, toy(inputs)) < before)
         print(f"{name:15}{target.shape!s:9}{toy.output_shape!s:14}", falls)
     #> class number   (64,)    (None, 4)      True
     #>   + softmax    (64,)    (None, 4)      True
@@ -318,10 +320,10 @@ def main():
             results = train(data, range(3), **setup)
         models[name], accuracies[name], losses[name] = results
         print(f"{name:23}", np.round(accuracies[name], 3))
-    #~ logits, True            [0.941 0.936 0.936]
-    #~ logits, False           [0.118 0.101 0.098]
-    #~ softmax, True           [0.941 0.936 0.936]
-    #~ softmax, reshape, True  [0.521 0.417 0.549]
+    #~ logits, True            [0.913 0.927 0.933]
+    #~ logits, False           [0.098 0.098 0.098]
+    #~ softmax, True           [0.913 0.927 0.933]
+    #~ softmax, reshape, True  [0.521 0.437 0.546]
     # --8<-- [end:measure]
 
     # --8<-- [start:draw-measure]
@@ -416,11 +418,11 @@ def main():
     _, _, mixed_loss = train(data, [2], "softmax", True)
     keras.config.set_dtype_policy("float32")
     print("float32:", round(losses["softmax, True"], 2))
-    #~ float32: 0.31
+    #~ float32: 0.44
     print("mixed_bfloat16:", round(mixed_loss, 2))
-    #~ mixed_bfloat16: 2.1
+    #~ mixed_bfloat16: 2.14
     print("reshape:", round(losses["softmax, reshape, True"], 2))
-    #~ reshape: 2.1
+    #~ reshape: 2.14
     # --8<-- [end:floor]
 
     # --8<-- [start:accuracy-resolves]
@@ -442,7 +444,7 @@ def main():
     )
     scores = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
     print({name: round(value, 3) for name, value in scores.items()})
-    #~ {'accuracy': 0.916, 'categorical_accuracy': 0.045, 'loss': 0.531}
+    #~ {'accuracy': 0.852, 'categorical_accuracy': 0.042, 'loss': 0.9}
     # --8<-- [end:wrong-metric]
 
     # --8<-- [start:cancer]
@@ -464,7 +466,9 @@ def main():
 
     # --8<-- [start:threshold]
     cancer.fit(x_cancer, y_cancer, epochs=2, verbose=0)
-    scores = cancer.evaluate(x_cancer, y_cancer, verbose=0, return_dict=True)
+    scores = cancer.evaluate(
+        x_cancer, y_cancer, batch_size=569, verbose=0, return_dict=True
+    )
     for name in ["accuracy", "at_zero", "auc", "auc_logits"]:
         print(f"{name:11}", round(scores[name], 3))
     #~ accuracy    0.671
@@ -533,13 +537,11 @@ def main():
 
     # --8<-- [start:timing]
     first, later = epoch_seconds(x_train, y_train)
-    _, eager = epoch_seconds(
-        x_train[:144], y_train[:144], epochs=2, run_eagerly=True
-    )
+    _, eager = epoch_seconds(x_train[:80], y_train[:80], run_eagerly=True)
     _, many = epoch_seconds(x_train, y_train, steps_per_execution=180)
     first_xla, later_xla = epoch_seconds(x_train, y_train, jit_compile=True)
-    print("eager, per step, 5 times slower:", 10 * eager > 5 * later)
-    #> eager, per step, 5 times slower: True
+    print("eager, per step, 4 times slower:", 18 * eager > 4 * later)
+    #> eager, per step, 4 times slower: True
     print("180 steps per call, faster:", many < later)
     #> 180 steps per call, faster: True
     print("XLA, first epoch slower:", first_xla > first)
@@ -553,10 +555,10 @@ def main():
         optimizer=keras.optimizers.Adam(learning_rate=0.001),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    fresh.fit(x_train, y_train, verbose=0)
+    fresh.fit(x_train[:320], y_train[:320], verbose=0)
     fresh.optimizer.learning_rate = 0.0
     before = fresh.get_weights()
-    fresh.fit(x_train, y_train, verbose=0)
+    fresh.fit(x_train[:320], y_train[:320], verbose=0)
     print("moved:", not np.array_equal(before[0], fresh.get_weights()[0]))
     #> moved: False
     fresh.optimizer.learning_rate = 0.001
@@ -565,7 +567,7 @@ def main():
     # --8<-- [start:compile-again]
     optimizer = fresh.optimizer
     print(int(optimizer.iterations), len(optimizer.variables))
-    #> 90 10
+    #> 20 10
     before = fresh.get_weights()
     fresh.compile(
         optimizer="adam",
@@ -622,9 +624,9 @@ def main():
         stuck = keras.Sequential(
             [keras.Input(shape=(64,)), layers.Dense(1, activation="softmax")]
         )
-        stuck.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+        stuck.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
         history = stuck.fit(x_train, big_digit, epochs=3, verbose=0).history
-        outputs = stuck.predict(x_test, verbose=0)
+        outputs = np.asarray(stuck(x_test))
     print("loss falls:", history["loss"][-1] < history["loss"][0])
     #> loss falls: True
     print("accuracy:", np.round(history["accuracy"], 3))
@@ -641,12 +643,12 @@ def main():
     # --8<-- [start:trainable]
     def moves(model):
         before = model.layers[0].kernel.numpy()
-        model.fit(x_train, y_train, verbose=0)
+        model.fit(x_train[:320], y_train[:320], verbose=0)
         return not np.array_equal(before, model.layers[0].kernel.numpy())
 
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     frozen = build_classifier()
-    frozen.compile("adam", loss)
+    frozen.compile("sgd", loss)
     print("trains:", moves(frozen))
     #> trains: True
     frozen.layers[0].trainable = False
@@ -654,7 +656,7 @@ def main():
         warnings.simplefilter("always")
         print("frozen, still trains:", moves(frozen), "warnings:", len(caught))
     #> frozen, still trains: True warnings: 0
-    frozen.compile("adam", loss)
+    frozen.compile("sgd", loss)
     print("compiled again, trains:", moves(frozen))
     #> compiled again, trains: False
     # --8<-- [end:trainable]
@@ -751,12 +753,11 @@ def main():
         keras.utils.set_random_seed(0)
         heads = [layers.Dense(10, "softmax")(inputs) for _ in range(2)]
         ensemble = keras.Model(inputs, layers.Average()(heads))
-        ensemble.compile(
-            optimizer=keras.optimizers.Adam(learning_rate=0.01),
-            loss=keras.losses.SparseCategoricalCrossentropy(flag),
-        )
-        fit = ensemble.fit(x_train, y_train, epochs=3, verbose=0)
-        print(flag, fit.history["loss"][-1] > floor)
+        loss = keras.losses.SparseCategoricalCrossentropy(flag)
+        ensemble.compile(keras.optimizers.SGD(learning_rate=1.0), loss)
+        for _ in range(30):
+            ensemble.train_on_batch(x_train, y_train)
+        print(flag, bool(loss(y_train, ensemble(x_train)) > floor))
     #> False False
     #> True True
     # --8<-- [end:solution-5]
