@@ -75,7 +75,7 @@ def build_classifier(
     for units in hidden:
         model.add(layers.Dense(units, use_bias=not batch_norm))
         if batch_norm:
-            model.add(layers.BatchNormalization())
+            model.add(layers.BatchNormalization(momentum=0.9))
         model.add(layers.Activation("relu"))
         if dropout:
             model.add(layers.Dropout(dropout))
@@ -97,16 +97,28 @@ def build_convnet():
 # --8<-- [end:build-convnet]
 
 
+# --8<-- [start:start-afresh]
+def start_afresh(model, new_model):
+    """Put a compiled model back to the start: that of a new model."""
+    for variable, start in zip(model.variables, new_model.variables):
+        variable.assign(start)
+    for variable in model.optimizer.variables:
+        variable.assign(keras.ops.zeros_like(variable))
+    model.optimizer.learning_rate = 0.001  # where "adam" starts
+# --8<-- [end:start-afresh]
+
+
 # --8<-- [start:accuracies]
 def accuracies(data, seeds=(0, 1, 2), **options):
     """Test accuracy of one design, trained once for each seed."""
     x_train, x_test, y_train, y_test = data
+    model = build_classifier(**options)
+    model.compile("adam", "sparse_categorical_crossentropy")
     scores = []
     for seed in seeds:
         keras.utils.set_random_seed(seed)
-        model = build_classifier(**options)
-        model.compile("adam", "sparse_categorical_crossentropy")
-        model.fit(x_train, y_train, batch_size=64, epochs=10, verbose=0)
+        start_afresh(model, build_classifier(**options))
+        model.fit(x_train, y_train, batch_size=64, epochs=4, verbose=0)
         predicted = np.argmax(model(x_test), axis=1)
         scores.append(float(np.mean(predicted == y_test)))
     return scores
@@ -141,7 +153,7 @@ def main():
 
     # --8<-- [start:draw-digits]
     figure, rows = plt.subplots(2, 5, num="digits", figsize=(5, 2.1))
-    small = load_digits().images
+    small = load_digits().images[:5]
     large = keras.ops.image.resize(small[..., np.newaxis], (28, 28))
     for column in range(5):
         rows[0, column].imshow(small[column], cmap="gray_r")
@@ -211,10 +223,10 @@ def main():
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    model.fit(flat_train, y_train, batch_size=64, epochs=10, verbose=0)
+    model.fit(flat_train, y_train, batch_size=64, epochs=4, verbose=0)
     loss, accuracy = model.evaluate(flat_test, y_test, verbose=0)
     print(f"test accuracy {accuracy:.3f}")
-    #~ test accuracy 0.969
+    #~ test accuracy 0.960
     # --8<-- [end:train]
 
     # --8<-- [start:predict]
@@ -224,7 +236,7 @@ def main():
     print("correct  ", y_test[:8])
     #> correct   [2 0 4 9 4 1 2 4]
     print("certainty", probabilities.max(axis=1).round(2))
-    #~ certainty [0.96 1.   1.   1.   0.99 0.96 0.99 0.98]
+    #~ certainty [0.82 0.99 1.   0.98 0.98 0.82 0.93 0.94]
     # --8<-- [end:predict]
 
     # --8<-- [start:add]
@@ -341,11 +353,11 @@ def main():
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    convnet.fit(x_train, y_train, epochs=5, verbose=0)
+    convnet.fit(x_train, y_train, epochs=4, verbose=0)
     loss, accuracy = convnet.evaluate(x_test, y_test, verbose=0)
     print(f"test accuracy {accuracy:.3f},",
           f"{convnet.count_params():,} parameters")
-    #~ test accuracy 0.967, 27,210 parameters
+    #~ test accuracy 0.958, 27,210 parameters
     # --8<-- [end:train-convnet]
 
     # --8<-- [start:experiment]
@@ -363,10 +375,10 @@ def main():
     for name, scores in results.items():
         print(f"{name:15} mean {np.mean(scores):.3f},",
               f"from {min(scores):.3f} to {max(scores):.3f}")
-    #~ 784-10          mean 0.940, from 0.938 to 0.942
-    #~ 784-128-64-10   mean 0.966, from 0.964 to 0.969
-    #~ with BatchNorm  mean 0.977, from 0.973 to 0.980
-    #~ with Dropout    mean 0.959, from 0.956 to 0.964
+    #~ 784-10          mean 0.907, from 0.898 to 0.922
+    #~ 784-128-64-10   mean 0.952, from 0.947 to 0.960
+    #~ with BatchNorm  mean 0.976, from 0.971 to 0.984
+    #~ with Dropout    mean 0.935, from 0.924 to 0.953
     # --8<-- [end:experiment]
 
     # --8<-- [start:noise]
@@ -374,7 +386,7 @@ def main():
     print(f"one image: {1 / len(y_test):.4f}")
     #> one image: 0.0022
     print(f"standard error: {np.sqrt(p * (1 - p) / len(y_test)):.4f}")
-    #~ standard error: 0.0086
+    #~ standard error: 0.0101
     # --8<-- [end:noise]
 
     # --8<-- [start:finished]
@@ -391,7 +403,7 @@ def main():
         axes.plot(np.mean(scores), row, "|", color="#d9480f",
                   markersize=18, markeredgewidth=2)
     axes.set_yticks(range(4), results)
-    axes.set(xlim=(0.9, 1), ylim=(3.5, -0.5), xlabel="test accuracy")
+    axes.set(xlim=(0.88, 1), ylim=(3.5, -0.5), xlabel="test accuracy")
     plt.show()
     # --8<-- [end:draw-experiment]
 
@@ -474,7 +486,7 @@ def main():
         layers.Dense(128, activation="relu"),
         layers.Dense(1, activation="softmax"),
     ])
-    odd.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    odd.compile("adam", "binary_crossentropy")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         odd.fit(flat_train, is_odd_train, verbose=0)
@@ -562,7 +574,7 @@ def main():
     scores = accuracies(parity, hidden=(64,), classes=2)
     print(f"with ReLU: mean {np.mean(scores):.3f},",
           f"from {min(scores):.3f} to {max(scores):.3f}")
-    #~ with ReLU: mean 0.956, from 0.949 to 0.967
+    #~ with ReLU: mean 0.928, from 0.922 to 0.938
     # --8<-- [end:solution-4]
 
     # --8<-- [start:solution-5]
