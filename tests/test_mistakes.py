@@ -199,6 +199,9 @@ MISTAKES = {
     "heading-with-the-same-id": Mistake("en", "{#use}", "{#end}", rf"{EN}:29: the id #end is already"),
     "heading-level-skipped": Mistake("en", "## Its use", "#### Its use", rf"{EN}:14: a heading of level 4"),
     "picture-without-alt": Mistake("en", "A line that falls", "", rf"{EN}:20: the picture .* has no alt text"),
+    "column-without-heading": Mistake(
+        "en", "Nothing more.", "| | more |\n|---|---|\n| a | b |", rf"{EN}:31: a column of this table has no heading"
+    ),
     "broken-link": Mistake("en", "(#end)", "(nowhere.md)", rf"{EN}:8: the link to nowhere\.md leads nowhere"),
     "broken-anchor": Mistake("en", "(#end)", "(#ende)", rf"{EN}:8: the link to #ende leads to no heading"),
     "missing-from-navigation": Mistake("en", "", "", rf"{EN}:1: the page is missing from the navigation"),

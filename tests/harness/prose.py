@@ -8,6 +8,7 @@ from page_model import ROOT, Problem
 
 IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<target>[^)\s]+)")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)")
+TABLE_RULE = re.compile(r"\s*\|[\s:|-]+\|\s*$")
 INLINE_CODE = re.compile(r"`+[^`]*`+")
 
 
@@ -17,6 +18,7 @@ def check(page, course):
         *_check_front_matter(page),
         *_check_headings(page),
         *_check_images(page),
+        *_check_tables(page),
         *_check_links(page, course),
         *_check_navigation(page),
     ]
@@ -53,6 +55,12 @@ def _check_images(page):
     for line, match in _matches(page, IMAGE):
         if not match["alt"].strip():
             yield Problem(page.file, line.page_line, f"the picture {match['target']} has no alt text")
+
+
+def _check_tables(page):
+    for header, rule in zip(page.prose, page.prose[1:]):
+        if TABLE_RULE.match(rule.text) and re.search(r"\|\s*\|", header.text):
+            yield Problem(page.file, header.page_line, "a column of this table has no heading")
 
 
 def _check_links(page, course):
