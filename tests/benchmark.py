@@ -106,6 +106,7 @@ def page():
         fresh = Runner(fresh=True, time_limit=TIME_LIMIT)
         problems_of(pages["index"], course, fresh, Path(directory))  # as the watcher begins
         start = time.perf_counter()
+        (ROOT / lesson.file).touch()
         course.reread()
         problems_of(lesson, course, fresh, Path(directory))
         warm = time.perf_counter() - start

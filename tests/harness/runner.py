@@ -27,7 +27,7 @@ START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_met
 
 
 class Runner:
-    """Runs each distinct program once, as many at a time as there are cores.
+    """Runs each distinct program once, one more at a time than there are cores: each now and then waits for itself.
 
     `fresh` says whether to run also the programs whose results were kept by an earlier run;
     `time_limit` is in seconds.
@@ -40,7 +40,7 @@ class Runner:
         self.recalled = 0
         self.edits = set()  # what would make the pages' outputs true, when that was asked for
         self._context = multiprocessing.get_context(START_METHOD)
-        self._pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+        self._pool = ThreadPoolExecutor(max_workers=os.cpu_count() + 1)
         self._starting = threading.Lock()
         self._futures = {}
         self._kept_now = set()
