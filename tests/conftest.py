@@ -50,8 +50,10 @@ def pytest_collection_finish(session):
     if not files or session.config.option.collectonly:
         return
     fresh = session.config.option.fresh or "CI" in os.environ
-    session.config.course = Course()
     session.config.runner = Runner(fresh, session.config.option.time_limit)
+    if fresh:
+        session.config.runner.start()
+    session.config.course = Course()
     programs = [Program.of(session.config.course.pages[file]) for file in files]
     for program in sorted(programs, key=lambda program: len(program.text), reverse=True):  # so that none ends alone
         if program.blocks:

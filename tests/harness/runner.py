@@ -73,11 +73,15 @@ class Runner:
             self._kept_now.add(kept)
         return result
 
-    def run(self, program):
-        """Run `program` in a process and a directory of its own; return its Result."""
+    def start(self):
+        """Start the server, which imports TensorFlow by itself while the caller goes on."""
         if START_METHOD == "forkserver":
             with self._starting:
                 _start_fork_server(self._context)
+
+    def run(self, program):
+        """Run `program` in a process and a directory of its own; return its Result."""
+        self.start()
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
             receiver, sender = self._context.Pipe(duplex=False)
             process = self._context.Process(target=execute, args=(program, directory, sender), daemon=True)
