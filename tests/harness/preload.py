@@ -1,8 +1,10 @@
 """What the fork server imports once for all pages. Nothing here may run a TensorFlow operation."""
 
 import contextlib
+import gc
 import os
 
+gc.disable()  # until all is imported: it would look for garbage in what is there to stay
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import matplotlib.pyplot  # noqa: E402, F401
@@ -28,3 +30,6 @@ with contextlib.suppress(ImportError), quiet_start():
     import sklearn.metrics  # noqa: F401
     import sklearn.model_selection  # noqa: F401
     import tensorflow  # noqa: F401
+
+gc.freeze()  # so that no page's process looks through, and so copies, what it shares with this one
+gc.enable()
