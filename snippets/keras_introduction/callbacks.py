@@ -52,14 +52,14 @@ def build_classifier(seed=0, learning_rate=0.01):
 # --8<-- [end:model]
 
 
-# --8<-- [start:restart]
-def restart(model, seed=0, learning_rate=0.01):
+# --8<-- [start:start-over]
+def start_over(model, seed=0, learning_rate=0.01):
     """Make a compiled model as good as new, without compiling it again."""
     model.set_weights(build_classifier(seed).get_weights())
     for variable in model.optimizer.variables:
         variable.assign(keras.ops.zeros_like(variable))
     model.optimizer.learning_rate = learning_rate
-# --8<-- [end:restart]
+# --8<-- [end:start-over]
 
 
 # --8<-- [start:train-recorder]
@@ -327,7 +327,7 @@ def main():
     # --8<-- [end:hooks]
 
     # --8<-- [start:no-stopping]
-    restart(model, seed=0)
+    start_over(model, seed=0)
     history = model.fit(x_train, y_train, epochs=10, **settings)
     curve = history.history["val_loss"]
     training_curve = history.history["loss"]
@@ -338,7 +338,7 @@ def main():
     # --8<-- [end:no-stopping]
 
     # --8<-- [start:early-stopping]
-    restart(model, seed=0)
+    start_over(model, seed=0)
     stopper = keras.callbacks.EarlyStopping(monitor="val_loss", patience=3)
     stopped = model.fit(x_train, y_train, epochs=10, **settings,
                         callbacks=[stopper])
@@ -360,7 +360,7 @@ def main():
     # --8<-- [end:not-restored]
 
     # --8<-- [start:restored]
-    restart(model, seed=0)
+    start_over(model, seed=0)
     stopper = keras.callbacks.EarlyStopping(
         monitor="val_loss", patience=3, restore_best_weights=True)
     stopped = model.fit(x_train, y_train, epochs=10, **settings,
@@ -389,7 +389,7 @@ def main():
     # --8<-- [end:stopping-figure]
 
     # --8<-- [start:checkpoint]
-    restart(model)
+    start_over(model)
     best_only = keras.callbacks.ModelCheckpoint(
         "best.keras", monitor="val_loss", save_best_only=True)
     every = keras.callbacks.ModelCheckpoint(
@@ -417,7 +417,7 @@ def main():
     # --8<-- [end:load-best]
 
     # --8<-- [start:plateau]
-    restart(model)
+    start_over(model)
     plateau = keras.callbacks.ReduceLROnPlateau(
         monitor="val_loss", factor=0.2, patience=2, min_lr=1e-4)
     history = model.fit(x_train, y_train, epochs=10, **settings,
@@ -507,7 +507,7 @@ def main():
             callbacks=[keras.callbacks.BackupAndRestore("backup"),
                        PowerCut(fail_at)])
 
-    restart(model, seed=0)
+    start_over(model, seed=0)
     try:
         train_with_backup(model, fail_at=2)
     except RuntimeError as error:
@@ -533,7 +533,7 @@ def main():
     # --8<-- [end:resume]
 
     # --8<-- [start:uninterrupted]
-    restart(model, seed=0)
+    start_over(model, seed=0)
     model.fit(x_train, y_train, epochs=4, **training, shuffle=False)
     print(all(np.allclose(a, b, atol=1e-6) for a, b in
               zip(model.get_weights(), resumed.get_weights())))
@@ -541,7 +541,7 @@ def main():
     # --8<-- [end:uninterrupted]
 
     # --8<-- [start:stop-at-use]
-    restart(model)
+    start_over(model)
     history = model.fit(x_train, y_train, epochs=20, **settings,
                         callbacks=[StopAt(0.62)])
     #~ val_accuracy 0.660 at the end of epoch 2
@@ -635,7 +635,7 @@ def main():
     for seed in range(4):
         x, y, xv, yv, x_test, y_test = noisy_digits(seed)
         curves = Curves(validation=(xv, yv), test=(x_test, y_test))
-        restart(model, seed)
+        start_over(model, seed)
         model.fit(x, y, epochs=12, **training, callbacks=[curves])
         runs.append((np.array(curves.values["validation"]),
                      np.array(curves.values["test"])))
@@ -698,7 +698,7 @@ def main():
     # --8<-- [end:monitors]
 
     # --8<-- [start:no-validation]
-    restart(model)
+    start_over(model)
     watchers = [
         keras.callbacks.EarlyStopping("val_loss", patience=1),
         keras.callbacks.ModelCheckpoint("best.keras", save_best_only=True)]
@@ -772,7 +772,7 @@ def main():
     # --8<-- [start:wrong-direction]
     stopper = keras.callbacks.EarlyStopping(
         "val_accuracy", mode="min", patience=2, restore_best_weights=True)
-    restart(model)
+    start_over(model)
     stopped = model.fit(x_train, y_train, epochs=10, **settings,
                         callbacks=[stopper])
     print("epochs run:", len(stopped.epoch))
@@ -785,11 +785,11 @@ def main():
     # --8<-- [start:reused]
     checkpoint = keras.callbacks.ModelCheckpoint(
         "shared.keras", save_best_only=True)
-    restart(model, seed=0)
+    start_over(model, seed=0)
     model.fit(x_train, y_train, epochs=2, **settings,
               callbacks=[checkpoint])
     saved = Path("shared.keras").read_bytes()
-    restart(model, seed=2)
+    start_over(model, seed=2)
     model.fit(x_train, y_train, **settings, callbacks=[checkpoint])
     print("the second fit saved:",
           Path("shared.keras").read_bytes() != saved)
@@ -830,7 +830,7 @@ def main():
     # --8<-- [end:solution-2]
 
     # --8<-- [start:solution-3]
-    restart(model)
+    start_over(model)
     stopper = keras.callbacks.EarlyStopping(
         "val_f1", mode="max", patience=3, restore_best_weights=True)
     history = model.fit(x_train, y_train, epochs=10, **training,
@@ -850,7 +850,7 @@ def main():
     # --8<-- [end:solution-4]
 
     # --8<-- [start:solution-5]
-    restart(model)
+    start_over(model)
     finder = RangeTest(np.geomspace(1e-4, 10, 60))
     model.fit(np.tile(x_train, (10, 1)), np.tile(y_train, 10),
               **training, callbacks=[finder])

@@ -97,28 +97,29 @@ def build_convnet():
 # --8<-- [end:build-convnet]
 
 
-# --8<-- [start:start-afresh]
-def start_afresh(model, new_model):
+# --8<-- [start:start-over]
+def start_over(model, new_model):
     """Put a compiled model back to the start: that of a new model."""
     for variable, start in zip(model.variables, new_model.variables):
         variable.assign(start)
     for variable in model.optimizer.variables:
         variable.assign(keras.ops.zeros_like(variable))
     model.optimizer.learning_rate = 0.001  # where "adam" starts
-# --8<-- [end:start-afresh]
+# --8<-- [end:start-over]
 
 
 # --8<-- [start:accuracies]
-def accuracies(data, seeds=(0, 1, 2), **options):
+def accuracies(data, seeds=(0, 1, 2), epochs=4, **options):
     """Test accuracy of one design, trained once for each seed."""
     x_train, x_test, y_train, y_test = data
     model = build_classifier(**options)
     model.compile("adam", "sparse_categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)
     scores = []
     for seed in seeds:
         keras.utils.set_random_seed(seed)
-        start_afresh(model, build_classifier(**options))
-        model.fit(x_train, y_train, batch_size=64, epochs=4, verbose=0)
+        start_over(model, build_classifier(**options))
+        model.fit(x_train, y_train, batch_size=64, epochs=epochs, verbose=0)
         predicted = np.argmax(model(x_test), axis=1)
         scores.append(float(np.mean(predicted == y_test)))
     return scores
@@ -571,10 +572,10 @@ def main():
     print(f"linear: {finished.score(flat_test, odd_test):.3f}")
     #~ linear: 0.911
     parity = flat_train, flat_test, odd_train, odd_test
-    scores = accuracies(parity, hidden=(64,), classes=2)
+    scores = accuracies(parity, epochs=10, hidden=(64,), classes=2)
     print(f"with ReLU: mean {np.mean(scores):.3f},",
           f"from {min(scores):.3f} to {max(scores):.3f}")
-    #~ with ReLU: mean 0.928, from 0.922 to 0.938
+    #~ with ReLU: mean 0.956, from 0.949 to 0.967
     # --8<-- [end:solution-4]
 
     # --8<-- [start:solution-5]

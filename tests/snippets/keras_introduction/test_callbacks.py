@@ -17,7 +17,7 @@ from snippets.keras_introduction.callbacks import (
     noisy_digits,
     patience_rule,
     replay,
-    restart,
+    start_over,
     warm_up_then_decay,
     warnings_of,
 )
@@ -40,7 +40,7 @@ def compiled(data):
 
 @pytest.fixture
 def model(compiled):
-    restart(compiled)
+    start_over(compiled)
     return compiled
 
 
@@ -59,7 +59,7 @@ def same_weights(first, second):
 def test_a_model_started_afresh_is_as_good_as_new(data, model):
     train(model, data, [], epochs=1, validate=False)
     model.optimizer.learning_rate = 0.5
-    restart(model, seed=4)
+    start_over(model, seed=4)
     assert same_weights(build_classifier(seed=4).get_weights(), model)
     *others, rate = sorted(np.abs(variable).max() for variable in model.optimizer.variables)
     assert others == [0.0] * (1 + 2 * 4), "neither steps nor moments are left"
@@ -112,7 +112,7 @@ def test_a_slow_descent_is_a_plateau_to_min_delta():
 
 def test_the_best_weights_come_back_only_when_asked_for(data, model):
     for restore in (False, True):
-        restart(model, learning_rate=0.05)
+        start_over(model, learning_rate=0.05)
         stopper = keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=restore)
         losses = train(model, data, [stopper], epochs=12, batch_size=50).history["val_loss"]
         loss, _ = model.evaluate(*data[2], batch_size=150, verbose=0)
@@ -144,7 +144,7 @@ def test_a_checkpoint_used_twice_does_not_save_a_worse_model(data, model, tmp_pa
     checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "shared.keras", save_best_only=True)
     train(model, data, [checkpoint], epochs=2)
     better = model.get_weights()
-    restart(model, seed=2)
+    start_over(model, seed=2)
     train(model, data, [checkpoint], epochs=1)
     assert same_weights(better, keras.models.load_model(tmp_path / "shared.keras"))
 
@@ -155,7 +155,7 @@ def test_a_crash_changes_nothing_in_the_end(data, model, tmp_path):
 
     run(model)
     whole = model.get_weights()
-    restart(model)
+    start_over(model)
     with pytest.raises(RuntimeError):
         run(model, keras.callbacks.BackupAndRestore(tmp_path / "backup"), PowerCut(2))
     resumed = build_classifier(seed=0)
@@ -212,7 +212,7 @@ def test_the_warm_up_rises_for_four_epochs_and_then_decays():
 
 def test_batch_losses_are_those_of_the_single_batches(data, model):
     x, y, _ = data
-    restart(model, learning_rate=0.0)
+    start_over(model, learning_rate=0.0)
     batches = BatchLosses()
     train(model, data, [batches], epochs=1, shuffle=False, validate=False)
     own = [float(model.loss(y[i : i + 100], model(x[i : i + 100]))) for i in (0, 100, 200)]
@@ -243,7 +243,7 @@ def test_on_noisy_labels_stopping_gains_accuracy_and_restoring_does_not(model):
     for seed in range(2):
         x, y, x_val, y_val, x_test, y_test = noisy_digits(seed)
         curves = Curves(validation=(x_val, y_val), test=(x_test, y_test))
-        restart(model, seed)
+        start_over(model, seed)
         train(model, (x, y, None), [curves], epochs=12, batch_size=50, validate=False)
         accuracy = [value for _, value in curves.values["test"]]
         best, last = patience_rule([loss for loss, _ in curves.values["validation"]], patience=3)

@@ -17,7 +17,7 @@ from snippets.keras_introduction.sequential_api import (
     load_images,
     show,
     softmax,
-    start_afresh,
+    start_over,
 )
 
 
@@ -167,7 +167,7 @@ def test_a_model_started_afresh_learns_what_a_new_one_learns(rows):
     of_new, of_trained = train(model), train(model)
     assert np.abs(of_trained - of_new).max() > 0.01
     keras.utils.set_random_seed(3)
-    start_afresh(model, build_classifier(**options))
+    start_over(model, build_classifier(**options))
     np.testing.assert_allclose(train(model), of_new, atol=1e-5)
 
 
