@@ -12,6 +12,7 @@ from tests.harness.course import Course
 from tests.harness.editions import mark_translated
 from tests.harness.judgement import apply_edits
 from tests.harness.program import Program
+from tests.harness.receipts import expected_cost
 from tests.harness.runner import Runner
 from tests.harness.site import build, free_port, serve
 
@@ -54,10 +55,10 @@ def pytest_collection_finish(session):
     if fresh:
         session.config.runner.start()
     session.config.course = Course()
-    programs = [Program.of(session.config.course.pages[file]) for file in files]
-    for program in sorted(programs, key=lambda program: len(program.text), reverse=True):  # so that none ends alone
-        if program.blocks:
-            session.config.runner.submit(program)
+    pages = [session.config.course.pages[file] for file in files]
+    for page in sorted(pages, key=expected_cost, reverse=True):  # so that no long one ends alone
+        if page.program:
+            session.config.runner.submit(Program.of(page))
 
 
 @pytest.fixture(scope="session")

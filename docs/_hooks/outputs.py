@@ -5,6 +5,7 @@ statement raises, and what.
 """
 
 import ast
+import functools
 import re
 from typing import NamedTuple
 
@@ -49,6 +50,7 @@ class Statement(NamedTuple):
     printed: tuple[Printed, ...]
 
 
+@functools.cache
 def split_statements(code):
     """Return the top-level statements of a block; those that share a line count as one.
 
@@ -63,7 +65,7 @@ def split_statements(code):
             spans[-1][1] = node.end_lineno
         else:
             spans.append([first_line, node.end_lineno])
-    return [Statement(first, last, tuple(_comments_after(lines, last))) for first, last in spans]
+    return tuple(Statement(first, last, tuple(_comments_after(lines, last))) for first, last in spans)
 
 
 def misplaced_comments(code):
