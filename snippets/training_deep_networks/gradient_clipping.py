@@ -119,6 +119,14 @@ def train(model, gradients, optimizer, starts, data, steps=100):
     shape = (len(starts), steps)
     return (np.reshape(losses, shape), np.reshape(norms, shape),
             np.array(accuracy))
+
+
+def report(losses, norms, accuracy):
+    """One line for each run: its largest norm, last loss and accuracy."""
+    for seed in range(len(losses)):
+        print(f"{seed}: norm 10^{np.log10(norms[seed].max()):.1f},",
+              f"loss {losses[seed, -1]:.2f},",
+              f"accuracy {accuracy[seed]:.2f}")
 # --8<-- [end:train]
 
 
@@ -286,14 +294,11 @@ def main():
     reader_gradients = gradient_function(reader)
     unclipped = train(reader, reader_gradients, keras.optimizers.SGD(0.1),
                       starts, portions)
-    losses, norms, accuracy = unclipped
-    for seed in range(3):
-        print(f"{seed}: norm 10^{np.log10(norms[seed].max()):.1f},",
-              f"loss {losses[seed, -1]:.2f},",
-              f"accuracy {accuracy[seed]:.2f}")
+    report(*unclipped)
     #~ 0: norm 10^3.5, loss 2.29, accuracy 0.17
     #~ 1: norm 10^6.4, loss 2.30, accuracy 0.19
     #~ 2: norm 10^5.6, loss 2.28, accuracy 0.17
+    losses, _, _ = unclipped
     print("NaN:", np.isnan(losses).sum(), "of", losses.size, "losses")
     #~ NaN: 0 of 300 losses
     # --8<-- [end:unclipped]
@@ -308,11 +313,7 @@ def main():
     clipped = train(reader, reader_gradients,
                     keras.optimizers.SGD(0.1, global_clipnorm=1.0),
                     starts, portions)
-    losses, norms, accuracy = clipped
-    for seed in range(3):
-        print(f"{seed}: norm 10^{np.log10(norms[seed].max()):.1f},",
-              f"loss {losses[seed, -1]:.2f},",
-              f"accuracy {accuracy[seed]:.2f}")
+    report(*clipped)
     #~ 0: norm 10^1.3, loss 1.46, accuracy 0.61
     #~ 1: norm 10^1.9, loss 1.22, accuracy 0.46
     #~ 2: norm 10^1.8, loss 1.16, accuracy 0.47

@@ -5,8 +5,8 @@ import gc
 import os
 
 gc.disable()  # until all is imported: it would look for garbage in what is there to stay
-os.environ["OPENBLAS_NUM_THREADS"] = "1"
-os.environ["TF_NUM_INTRAOP_THREADS"] = "1"  # there are programs enough for all cores
+for threads in ("OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+    os.environ[threads] = "1"  # there are programs enough for all cores
 
 import matplotlib.pyplot  # noqa: E402, F401
 import pytest_examples  # noqa: E402, F401

@@ -137,7 +137,7 @@ def test_after_four_epochs_hidden_layers_are_ahead_but_a_single_layer_trained_to
     x_train, x_test, y_train, y_test = rows
     [single] = accuracies(rows, seeds=[3], hidden=())
     finished = LogisticRegression(tol=1e-3).fit(x_train, y_train).score(x_test, y_test)
-    assert deep > single + 0.01 and single > 0.85
+    assert deep > single + 0.01 and single > 0.88
     assert finished > deep - 0.015
 
 
@@ -145,8 +145,8 @@ def test_one_hidden_layer_with_relu_beats_the_best_linear_model_at_telling_odd_f
     x_train, x_test, y_train, y_test = rows
     odd_train, odd_test = y_train % 2, y_test % 2
     linear = LogisticRegression(tol=1e-3).fit(x_train, odd_train).score(x_test, odd_test)
-    [bent] = accuracies((x_train, x_test, odd_train, odd_test), seeds=[3], hidden=(64,), classes=2)
-    assert bent > linear
+    [bent] = accuracies((x_train, x_test, odd_train, odd_test), seeds=[3], epochs=10, hidden=(64,), classes=2)
+    assert bent > linear + 0.01
 
 
 def test_batch_normalization_is_ahead_of_the_plain_network_after_four_epochs(rows, deep):
