@@ -171,6 +171,23 @@ def test_a_model_started_afresh_learns_what_a_new_one_learns(rows):
     np.testing.assert_allclose(train(model), of_new, atol=1e-5)
 
 
+@pytest.mark.parametrize(("built", "graphs"), [(False, 2), (True, 1)])
+def test_an_optimizer_built_before_the_first_fit_saves_a_graph(rows, built, graphs):
+    class Counting(keras.Sequential):
+        run_as_python = 0
+
+        def train_step(self, data):
+            self.run_as_python += 1
+            return super().train_step(data)
+
+    model = Counting([keras.Input(shape=(784,)), *build_classifier(hidden=(16,)).layers])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    if built:
+        model.optimizer.build(model.trainable_variables)
+    model.fit(rows[0][:320], rows[2][:320], epochs=3, verbose=0)
+    assert model.run_as_python == graphs
+
+
 def test_dropout_and_batch_normalization_act_in_training_only(rows):
     model = build_classifier(batch_norm=True, dropout=0.3)
     batch = rows[0][:32]
