@@ -32,7 +32,7 @@ SEARCHES = {
     ("en", "Sequential"): "keras-introduction/sequential-api/",
     ("zh", "初始化"): "training-deep-networks/initialization/",
     ("zh", "批归一化"): "training-deep-networks/batch-norm/",
-    ("zh", "权重衰减"): "training-deep-networks/",  # a section of two lessons
+    ("zh", "权重衰减"): "training-deep-networks/optimizers/",
     ("zh", "正则化"): "training-deep-networks/dropout/",
     ("zh", "预热"): "training-deep-networks/lr-schedules/",
     ("zh", "梯度裁剪"): "training-deep-networks/gradient-clipping/",
