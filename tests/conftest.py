@@ -1,5 +1,6 @@
 """Options and fixtures of the tests, and the account of what was run that they close with."""
 
+import math
 import os
 from collections import Counter
 from pathlib import Path
@@ -7,12 +8,12 @@ from typing import NamedTuple
 
 import pytest
 from page_model import EDITIONS, page_files
+from receipts import read_receipt
 
 from tests.harness.course import Course
 from tests.harness.editions import mark_translated
 from tests.harness.judgement import apply_edits
 from tests.harness.program import Program
-from tests.harness.receipts import expected_cost
 from tests.harness.runner import Runner
 from tests.harness.site import build, free_port, serve
 
@@ -59,6 +60,16 @@ def pytest_collection_finish(session):
     for page in sorted(pages, key=expected_cost, reverse=True):  # so that no long one ends alone
         if page.program:
             session.config.runner.submit(Program.of(page))
+
+
+def expected_cost(page):
+    """Return what sorts pages by how long their programs will run.
+
+    That is the seconds of the last run; a program that changed since, or failed, comes before those that did
+    not, the longest text first.
+    """
+    receipt = read_receipt(page)
+    return receipt["seconds"] if receipt else math.inf, sum(len(block.text) for block in page.program)
 
 
 @pytest.fixture(scope="session")
