@@ -20,19 +20,15 @@ import time
 from pathlib import Path
 
 import yaml
+from course.program import Program
+from course.project import EDITIONS, ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "docs" / "_hooks"))
-
-from page_model import EDITIONS  # noqa: E402
-
-from tests.harness.copies import copy_project  # noqa: E402
-from tests.harness.course import Course  # noqa: E402
-from tests.harness.program import Program  # noqa: E402
-from tests.harness.runner import Runner  # noqa: E402
-from tests.harness.site import build, free_port  # noqa: E402
-from tests.harness.verdict import problems_of  # noqa: E402
-from tests.node_tools import node_tool  # noqa: E402
+from tests.built_site import build, free_port
+from tests.copies import copy_project
+from tests.node_tools import node_tool
+from tests.verify.course import Course
+from tests.verify.run.runner import Runner
+from tests.verify.verdict import judge
 
 CORES = os.cpu_count()
 TIME_LIMIT = 300
@@ -53,14 +49,14 @@ def timed(command, **options):
     return time.perf_counter() - start
 
 
-def judge(*options):
+def judging(*options):
     """Return the seconds of the command that judges pages."""
     return timed([sys.executable, "-m", "pytest", "-q", "tests/test_pages.py", *options])
 
 
 def lessons():
     """Return the English pages that have a program of some length."""
-    return [page for page in Course().pages.values() if page.edition == "en" and len(page.program) > 1]
+    return [page for page in Course().pages.values() if page.edition == "en" and len(page.runnable) > 1]
 
 
 @functools.cache
@@ -71,23 +67,15 @@ def alone():
     return runner, {page.name: runner.run(Program.of(page)).seconds for page in lessons()}
 
 
-def programs():
-    """All programs of both editions, against their sum, and against notebooks."""
+def speed():
+    """All programs of both editions, against their sum."""
     _, seconds = alone()
-    everything = judge("--fresh")
+    everything = judging("--fresh")
     total = sum(seconds.values())
     print(f"programs alone: {', '.join(f'{name} {value:.1f} s' for name, value in seconds.items())}")
     say("slowest program", max(seconds.values()), 30, " s")
     print(f"all programs of both editions, cold, against the sum of the distinct ones: {everything / total:.2f}")
     say("the same for each core used", everything * CORES / total, 1.3)
-    from tests.test_notebooks import run_notebook, write_notebooks
-
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        for notebook in write_notebooks(Path(folder)):
-            run_notebook(notebook)
-        notebooks = time.perf_counter() - start
-    say("the notebooks of both editions with nbclient, against that", notebooks / everything, 5, at_least=True)
 
 
 def page():
@@ -95,7 +83,7 @@ def page():
     runner, seconds = alone()
     name = min(seconds, key=seconds.get)
     importing = timed([sys.executable, "-c", "import tensorflow"], stderr=subprocess.DEVNULL)
-    cold = judge("--fresh", "-k", f"en/{name}")
+    cold = judging("--fresh", f"--page=en/{name}")
     say(
         "one changed page, cold, beyond TensorFlow's import and its own time", cold - importing - seconds[name], 1, " s"
     )
@@ -104,16 +92,16 @@ def page():
     lesson = pages[name]
     with tempfile.TemporaryDirectory() as directory:
         fresh = Runner(fresh=True, time_limit=TIME_LIMIT)
-        problems_of(pages["index"], course, fresh, Path(directory))  # as the watcher begins
+        judge(pages["index"], course, fresh, Path(directory))  # as the watcher begins
         start = time.perf_counter()
         (ROOT / lesson.file).touch()
         course.reread()
-        problems_of(lesson, course, fresh, Path(directory))
+        judge(lesson, course, fresh, Path(directory))
         warm = time.perf_counter() - start
     own = fresh.submit(Program.of(lesson)).result().seconds
     say("one changed page, warm, beyond its own time", warm - own, 0.5, " s")
-    judge("-k", f"en/{name}")
-    say("a changed sentence", judge("-k", f"en/{name}"), 2, " s")
+    judging(f"--page=en/{name}")
+    say("a changed sentence", judging(f"--page=en/{name}"), 2, " s")
 
 
 def site():
@@ -291,7 +279,7 @@ def _lighthouse(address, name, device):
         say(f"Lighthouse, {name}, {category}", 100 * result["score"], limits[category], at_least=True)
 
 
-PARTS = {"programs": programs, "page": page, "site": site, "weight": weight}
+PARTS = {"speed": speed, "page": page, "site": site, "weight": weight}
 
 if __name__ == "__main__":
     for part in sys.argv[1:] or PARTS:

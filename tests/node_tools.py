@@ -16,8 +16,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from course.project import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache" / "node"
 # For each tool, the npm package that carries it and the file in it that one calls.
 TOOLS = {
@@ -33,8 +33,8 @@ def unavailable(reason):
     (pytest.fail if "CI" in os.environ else pytest.skip)(reason)
 
 
-def program(name):
-    """Return the path of the system's program `name`, without which the test cannot run."""
+def system_command(name):
+    """Return the path of the system's command `name`, without which the test cannot run."""
     return shutil.which(name) or unavailable(f"{name} is not installed on this machine")
 
 
@@ -51,7 +51,7 @@ def node_tool(name):
 
 def install(requirement, folder):
     """Install an npm package into `folder`, which appears only when it is complete."""
-    npm = program("npm")
+    npm = system_command("npm")
     day = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["exclude-newer"]
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as temporary:

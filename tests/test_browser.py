@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from page_model import EDITIONS, ROOT
+from course.project import EDITIONS, ROOT
 from playwright.sync_api import Error, expect, sync_playwright
 
 from tests.node_tools import node_tool, unavailable
@@ -116,11 +116,11 @@ def test_switching_the_language_stays_on_the_page_and_at_the_heading(edition, op
 def test_a_block_copied_with_what_it_needs_runs_in_an_empty_file(edition, open_page, course, tmp_path):
     page = open_page(f"{edition}/{LESSON}", permissions=["clipboard-read", "clipboard-write"])
     (lesson,) = [lesson for lesson in course.pages.values() if (lesson.edition, f"{lesson.name}/") == (edition, LESSON)]
-    number = len(lesson.program) // 3
+    number = len(lesson.runnable) // 3
     page.locator("[data-copy-needed]").nth(number).click()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert [line for line in copied.split("\n") if line.strip()] == [
-        line for block in lesson.program[: number + 1] for line in block.text.split("\n") if line.strip()
+        line for block in lesson.runnable[: number + 1] for line in block.text.split("\n") if line.strip()
     ]
     file = tmp_path / "pasted.py"
     file.write_text(copied, encoding="utf-8")

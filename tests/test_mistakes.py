@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.harness.copies import copy_project, judge_copy
-from tests.harness.sections import snippet_files
+from tests.copies import copy_project, judge_copy
+from tests.verify.checks.sections import snippet_files
 
 PAGE = """---
 title: Sample
@@ -89,7 +89,6 @@ class Mistake(NamedTuple):
     error: str
 
 
-SAMPLE = ("-k", "sample", "--time-limit=20")
 EN, ZH, PY = r"docs/en/sample/NAME\.md", r"docs/zh/sample/NAME\.md", r"snippets/sample/MODULE\.py"
 PRINT = "    print(mean([1, 2, 3]))\n"
 MISTAKES = {
@@ -244,7 +243,8 @@ def judged(tmp_path_factory):
     (project / "snippets" / "sample").mkdir()
     for name in names:
         write_sample(project, name)
-    judge_copy(project, *SAMPLE, "--update", "--translated")
+    samples = ["--time-limit=20", *(f"--page=sample/{name}" for name in names)]
+    judge_copy(project, *samples, "--update", "--translated")
     for name, mistake in MISTAKES.items():
         path = {"module": "snippets/sample/MODULE.py"}.get(mistake.file, f"docs/{mistake.file}/sample/NAME.md")
         file = project / named(path, name)
@@ -252,7 +252,7 @@ def judged(tmp_path_factory):
         old, new = named(mistake.old, name), named(mistake.new, name)
         assert old in text, f"the mistake {name} finds nothing to spoil in\n{text}"
         file.write_text(text.replace(old, new, 1), encoding="utf-8")
-    return *judge_copy(project, *SAMPLE), project
+    return *judge_copy(project, *samples), project
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -9,20 +9,19 @@ from pathlib import Path
 
 import lxml.html
 import nbformat
-import notebooks
-import page_model
 import pytest
-from lessons import Lesson, lessons_of
-from mkdocs.config import load_config
+from course import notebook as course_notebook
+from course import reading
+from course.lesson import Lesson, lessons_of
+from course.outputs import split_statements, without_comments
+from course.project import EDITIONS, ROOT
+from course.reading import PageReader
 from nbclient import NotebookClient
-from outputs import split_statements, without_comments
-from page_model import EDITIONS, ROOT, markdown_instance, read_page
 
-from tests.harness.runner import environment_digest
+from tests.verify.run.runner import environment_digest
 
 SITE = "https://example.org/course/"
-CONFIG = load_config(str(ROOT / "mkdocs.yml"))
-LESSONS = {edition: lessons_of(edition, markdown_instance(CONFIG)) for edition in EDITIONS}
+LESSONS = {edition: lessons_of(edition, PageReader()) for edition in EDITIONS}
 TIME_LIMIT = 300  # seconds a cell
 SITE_SYNTAX = re.compile(r"^\s*(?:!!!|\?\?\?)|--8<--|\{\s*[#.][A-Za-z]|\]\((?![a-z]+:)", re.MULTILINE)
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -38,12 +37,6 @@ del prepare
 """
 
 
-def write_notebooks(folder):
-    """Write the notebooks of both editions below `folder`, as they are published; return their files."""
-    notebooks.main(folder)
-    return sorted(folder.rglob("*.ipynb"))
-
-
 def run_notebook(file):
     """Run a notebook from top to bottom in a fresh kernel and an empty folder; return it."""
     notebook = nbformat.read(file, as_version=4)
@@ -57,7 +50,7 @@ def run_notebook(file):
 
 def run_or_recall(lesson, fresh):
     """Return the executed notebook of a lesson: that of an earlier run of the same code here, unless `fresh`."""
-    text = notebooks.notebook_of(lesson, SITE)
+    text = course_notebook.notebook_of(lesson, SITE)
     code = [cell.source for cell in code_cells(nbformat.reads(text, as_version=4))]
     kept = KEPT / hashlib.sha256(repr((code, environment_digest())).encode()).hexdigest()
     if not fresh and kept.exists():
@@ -76,7 +69,7 @@ def code_cells(notebook):
 
 
 def notebook_of(lesson):
-    text = notebooks.notebook_of(lesson, f"{SITE}{lesson.page.edition}/")
+    text = course_notebook.notebook_of(lesson, f"{SITE}{lesson.page.edition}/")
     return nbformat.reads(text, as_version=4)
 
 
@@ -137,7 +130,7 @@ def test_notebook_is_valid_and_always_the_same(lesson):
 def test_notebook_holds_the_blocks_and_figures_of_the_page(lesson):
     cells = code_cells(notebook_of(lesson))
     assert [cell.source for cell in cells] == [
-        without_comments(block.text).strip("\n") for block in lesson.page.program
+        without_comments(block.text).strip("\n") for block in lesson.page.runnable
     ]
     shown = {line for part in lesson.page.prose for line in re.findall(r"/figures/(\S+\.png)", part.text)}
     drawn = [output.metadata["image/png"]["src"] for cell in cells for output in cell.outputs if "data" in output]
@@ -174,8 +167,8 @@ def test_both_editions_have_the_same_code(lesson):
 @every_english_lesson
 def test_notebook_runs_and_does_what_it_shows(lesson, executed):
     cells = code_cells(executed[lesson.page.name].result())
-    problems = [difference(block, cell) for block, cell in zip(lesson.page.program, cells, strict=True)]
-    for block, shown, cell in zip(lesson.page.program, code_cells(notebook_of(lesson)), cells, strict=True):
+    problems = [difference(block, cell) for block, cell in zip(lesson.page.runnable, cells, strict=True)]
+    for block, shown, cell in zip(lesson.page.runnable, code_cells(notebook_of(lesson)), cells, strict=True):
         if pictures(shown) != pictures(cell):
             problems.append(f"line {block.start_line} draws {pictures(cell)} figures, not {pictures(shown)}\n")
     assert not any(problems), "\n".join(filter(None, problems))
@@ -232,9 +225,9 @@ def cells(tmp_path, monkeypatch):
     for path, content in ((tmp_path / file, PAGE.encode()), (figure, bytes(16) + b"\0\0\4\0")):
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
-    monkeypatch.setattr(page_model, "ROOT", tmp_path)
-    monkeypatch.setattr(notebooks, "ROOT", tmp_path)
-    page = read_page(file, markdown_instance(CONFIG))
+    monkeypatch.setattr(reading, "ROOT", tmp_path)
+    monkeypatch.setattr(course_notebook, "ROOT", tmp_path)
+    page = PageReader().read(file)
     return notebook_of(Lesson(page, 3)).cells
 
 

@@ -2,14 +2,18 @@
 
 import pytest
 
-from tests.harness.verdict import problems_of
+from tests.verify.checks.sections import section_problems
+from tests.verify.verdict import judge
 
 
-def test_page_is_true(page_file, course, runner, tmp_path, pytestconfig):
+def test_page_is_true(page_file, course, runner, verdicts, tmp_path, pytestconfig):
     """One bad page is one failure, which names everything that is wrong with it."""
-    page = course.pages[page_file]
-    runner.judged.append(page)
-    options = pytestconfig.option
-    problems = problems_of(page, course, runner, tmp_path, options.update, options.translated)
-    if problems:
+    verdict = judge(course.pages[page_file], course, runner, tmp_path)
+    verdicts.append(verdict)
+    if problems := verdict.left(pytestconfig.option.update, pytestconfig.option.translated):
+        pytest.fail("\n".join(map(str, problems)), pytrace=False)
+
+
+def test_sections_are_sound_and_shown(snippet_file, course):
+    if problems := list(section_problems(snippet_file, course)):
         pytest.fail("\n".join(map(str, problems)), pytrace=False)

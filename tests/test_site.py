@@ -6,8 +6,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 import lxml.html
 import pytest
 
-from tests.harness.site import html_file
-from tests.node_tools import node_tool, program
+from tests.built_site import html_file
+from tests.node_tools import node_tool, system_command
 
 
 def python_blocks(document):
@@ -67,7 +67,7 @@ def test_no_page_asks_another_host_for_anything(site):
 
 def test_html_is_valid(site):
     run = subprocess.run(
-        [program("java"), "-jar", str(node_tool("vnu")), "--errors-only", "--skip-non-html", str(site.folder)],
+        [system_command("java"), "-jar", str(node_tool("vnu")), "--errors-only", "--skip-non-html", str(site.folder)],
         capture_output=True,
         text=True,
     )

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from page_model import ROOT
+from course.project import ROOT
 
 from tests import drift
-from tests.node_tools import node_tool, program
+from tests.node_tools import node_tool, system_command
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 TEST_COMMAND = "uv run --group test pytest"
@@ -33,7 +33,7 @@ def actionlint(root=ROOT):
     """Return what actionlint finds in the workflows of the project at `root`."""
     files = sorted(str(file.relative_to(root)) for file in (root / ".github/workflows").glob("*.yml"))
     script = ROOT / "tests/actionlint.cjs"
-    return run(program("node"), str(script), str(node_tool("actionlint")), *files, cwd=root)
+    return run(system_command("node"), str(script), str(node_tool("actionlint")), *files, cwd=root)
 
 
 def zizmor(root=ROOT):
@@ -149,7 +149,7 @@ def test_a_document_names_programs_and_files_that_exist(document):
 
 
 def test_the_messages_in_contributing_are_those_of_the_checks():
-    checks = [*(ROOT / "docs/_hooks").glob("*.py"), *(ROOT / "tests/harness").glob("*.py")]
+    checks = [*(ROOT / "docs/_src/course").glob("*.py"), *(ROOT / "tests/verify").rglob("*.py")]
     code = "".join(file.read_text(encoding="utf-8") for file in checks).replace("{{", "{").replace("}}", "}")
     code = re.sub(r'"\s*\n\s*f?"', "", code)  # a string that goes on in the next line
     english, chinese = (messages(ROOT / f"CONTRIBUTING{suffix}.md") for suffix in ("", ".zh"))

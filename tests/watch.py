@@ -1,21 +1,18 @@
 """Judge each page as it is saved, with a fork server that stays warm: `python -m tests.watch`."""
 
 import queue
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "docs" / "_hooks"))
+from course.program import Program
+from course.project import ROOT
+from watchdog.events import FileSystemEventHandler
+from watchdog.observers import Observer
 
-from watchdog.events import FileSystemEventHandler  # noqa: E402
-from watchdog.observers import Observer  # noqa: E402
-
-from tests.harness.course import Course  # noqa: E402
-from tests.harness.program import Program  # noqa: E402
-from tests.harness.runner import Runner  # noqa: E402
-from tests.harness.verdict import problems_of  # noqa: E402
+from tests.verify.course import Course
+from tests.verify.run.runner import Runner
+from tests.verify.verdict import judge
 
 WATCHED = ("docs/en", "docs/zh", "snippets")
 TIME_LIMIT = 120  # seconds for a page's program
@@ -53,7 +50,7 @@ def report(pages, course, runner):
         start = time.perf_counter()
         directory = Path(tempfile.gettempdir(), "figures-that-changed", page.edition, page.name)
         directory.mkdir(parents=True, exist_ok=True)
-        problems = problems_of(page, course, runner, directory)
+        problems = judge(page, course, runner, directory).left()
         for problem in problems:
             print(problem)
         verdict = f"{len(problems)} problems" if problems else "true"

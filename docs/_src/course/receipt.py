@@ -1,0 +1,44 @@
+"""The receipt of a page: what was run, when, on what, and whether it did what the page shows."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from course.page import Page
+from course.project import ROOT
+
+RECEIPTS = ROOT / ".receipts"
+
+
+def read_receipt(page: Page) -> dict[str, Any] | None:
+    """Return the receipt of a page that is verified: of the blocks as they stand, which did what they show.
+
+    Any other page has none to show, and gets None.
+    """
+    file = _receipt_file(page)
+    if not file.exists():
+        return None
+    receipt: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    holds = receipt["passed"] and receipt["blocks"] == [block.digest for block in page.runnable]
+    return receipt if holds else None
+
+
+def write_receipt(page: Page, passed: bool, seconds: float, date: str, versions: Mapping[str, str]) -> None:
+    """Write the receipt of `page`; `passed` says whether all was as shown, `date` is that of the run."""
+    receipt = {
+        "blocks": [block.digest for block in page.runnable],
+        "passed": passed,
+        "seconds": round(seconds, 1),
+        "date": date,
+        "versions": versions,
+    }
+    file = _receipt_file(page)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(receipt, indent=1) + "\n", encoding="utf-8")
+    partial.replace(file)  # a run that is cut off leaves a whole receipt
+
+
+def _receipt_file(page: Page) -> Path:
+    return RECEIPTS / page.edition / f"{page.name}.json"

@@ -1,0 +1,47 @@
+"""Formulas become MathML while the site is built, so that they are read without JavaScript.
+
+A Markdown extension: `$…$` and `$$…$$` come from Arithmatex as `\\(…\\)` and `\\[…\\]`.
+"""
+
+import html
+import re
+
+from math_core import LatexError, LatexToMathML
+
+from course_build.finishing import FinishingExtension
+
+ARITHMATEX = re.compile(
+    r'<(?P<tag>span|div) class="arithmatex">\\(?P<kind>[(\[])(?P<latex>.*?)\\[)\]]</(?P=tag)>'
+    r"(?P<punctuation>[,.;:?!)，。、；：？！）]*)",
+    re.DOTALL,
+)
+_converter = LatexToMathML(fancy_error=False)
+
+
+def with_mathml(content: str) -> str:
+    """Replace each formula in the HTML `content`.
+
+    Raises:
+        ValueError: naming each formula that cannot be converted.
+    """
+    errors = []
+
+    def convert(match: re.Match[str]) -> str:
+        latex = html.unescape(match["latex"]).strip()
+        try:
+            mathml: str = _converter.convert_with_local_state(latex, displaystyle=match["kind"] == "[")
+        except LatexError as error:
+            errors.append(f"the formula “{latex}” cannot be converted: {error}")
+            return ""
+        mathml = mathml.replace(' scriptlevel="0"', "")  # which is so anyhow, and the HTML checker does not know it
+        # A browser would begin a line with the comma that follows a formula.
+        return f'<span class="unbroken">{mathml}{match["punctuation"]}</span>' if match["punctuation"] else mathml
+
+    content = ARITHMATEX.sub(convert, content)
+    if errors:
+        raise ValueError("\n".join(errors))
+    return content
+
+
+def makeExtension() -> FinishingExtension:
+    return FinishingExtension("mathml", with_mathml)

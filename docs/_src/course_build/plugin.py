@@ -1,0 +1,84 @@
+"""What MkDocs calls, and in which order: each event of a build, and the functions that answer it."""
+
+from typing import Any
+
+from course.lesson import Lesson, lessons_of
+from course.project import ROOT
+from course.reading import PageReader
+from jinja2 import Environment, FileSystemBytecodeCache
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import BasePlugin, event_priority
+from mkdocs.structure.files import Files
+from mkdocs.structure.pages import Page
+from mkdocs.utils import get_relative_url
+
+from course_build import edition, search, take_away
+from course_build.accessible import with_names
+from course_build.notebook_page import like_the_lesson, use_our_templates
+
+CACHE = ROOT / ".cache"
+
+
+class CoursePlugin(BasePlugin):  # type: ignore[type-arg]
+    """Makes a site of the course; `mkdocs.yml` names it `course`."""
+
+    lessons: dict[str, Lesson]  # by the source of the lesson's page, and by that of its notebook's
+
+    @event_priority(100)
+    def on_config(self, config: MkDocsConfig) -> None:
+        edition.configure(config)
+        if config.extra["edition"] == "zh":
+            search.teach_terms()
+        use_our_templates()
+        kept = CACHE / "mkdocs-jupyter" / config.extra["edition"]  # apart for each edition
+        config.plugins["mkdocs-jupyter"].config["cache_dir"] = str(kept)
+
+    @event_priority(50)
+    def on_files(self, files: Files, config: MkDocsConfig) -> None:
+        """Add to the pages what comes with them, before mkdocs-jupyter looks for notebooks."""
+        edition.add_shared_files(files, config)
+        lessons = lessons_of(config.extra["edition"], PageReader())
+        take_away.add_files(lessons, files, config)
+        self.lessons = {f"{lesson.page.name}.md": lesson for lesson in lessons}
+        self.lessons |= {lesson.notebook_page: lesson for lesson in lessons}
+        self.offer = config.theme.get_env().get_template("partials/take-away.html")
+
+    def on_env(self, env: Environment, config: MkDocsConfig, files: Files) -> None:
+        """Keep what Jinja makes of the templates, for both editions and later builds."""
+        folder = CACHE / "templates"
+        folder.mkdir(parents=True, exist_ok=True)
+        env.bytecode_cache = FileSystemBytecodeCache(str(folder))
+
+    def on_page_markdown(self, markdown: str, page: Page, config: MkDocsConfig, files: Files) -> None:
+        """Name the page of a notebook, and keep it out of the search."""
+        lesson = self.lessons.get(page.file.src_uri)
+        if lesson and page.file.src_uri == lesson.notebook_page:
+            title = f"{lesson.page.title} · Notebook"
+            page.meta = {**lesson.page.front_matter, "title": title, "search": {"exclude": True}}
+
+    def on_page_content(self, html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+        """Finish the pages of a lesson; that of its notebook comes after its own."""
+        lesson = self.lessons.get(page.file.src_uri)
+        if not lesson:
+            return html
+        if page.file.src_uri == lesson.notebook_page:
+            file = files.get_file_from_path(f"{lesson.page.name}.md")
+            assert file and file.page
+            page.toc = file.page.toc
+            html = like_the_lesson(html, file.page)
+            html = html.replace(f'="{config.site_url}', f'="{get_relative_url("./", page.url)}')
+        return take_away.with_offer(html, page, lesson, self.offer, config, files)
+
+    @event_priority(-50)
+    def on_page_context(self, context: Any, page: Page, config: MkDocsConfig, nav: Any) -> None:
+        """Add to the search index, after Material has indexed the page."""
+        index: Any = config.plugins["material/search"]
+        search.add_title(index.search_index.entries, str(page.title), page.url)
+
+    @event_priority(-100)
+    def on_post_page(self, output: str, page: Page, config: MkDocsConfig) -> str:
+        return with_names(output)
+
+    @event_priority(-100)
+    def on_post_build(self, config: MkDocsConfig) -> None:
+        edition.build_following(config)

@@ -1,0 +1,34 @@
+"""What the run of a program gave."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Failure(NamedTuple):
+    """An exception that ended a program; `lines` are the program's lines in its traceback, outermost first."""
+
+    summary: str
+    lines: tuple[int, ...]
+
+
+@dataclass
+class Result:
+    """What a program did, as far as it came.
+
+    `printed` holds, for each block begun, the lines printed by each of its top-level statements;
+    `figures` maps the name of each figure to (block, PNG bytes).
+    """
+
+    printed: list[list[list[str]]] = field(default_factory=list)
+    figures: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    failure: Failure | None = None
+    block: int = 0
+    seconds: float = 0.0
+    ended: str = ""  # why it did not come to its own end: a crash, an exit, the time limit
+    date: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether all blocks ran, whatever they printed."""
+        return not self.failure and not self.ended

@@ -1,0 +1,69 @@
+"""All that is wrong with a page: its Markdown, its words, its program, its figures, its translation."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from course.page import Page, Problem
+from course.program import Program
+from course.receipt import write_receipt
+
+from tests.verify.checks.figures import figure_differences, figure_problems
+from tests.verify.checks.outputs import output_differences, run_problems
+from tests.verify.checks.prose import prose_problems
+from tests.verify.checks.terms import term_problems
+from tests.verify.checks.translation import digest_problems, structure_problems
+from tests.verify.checks.typography import typography_problems
+from tests.verify.course import Course
+from tests.verify.edits import Edit
+from tests.verify.run.result import Result
+from tests.verify.run.runner import Runner
+
+
+@dataclass
+class Verdict:
+    """What is wrong with a page, by what mends it.
+
+    `outdated` is mended by --update, `untranslated` by --translated, the other `problems` by hand alone.
+    """
+
+    page: Page
+    result: Result | None = None
+    problems: list[Problem] = field(default_factory=list)
+    outdated: list[Problem] = field(default_factory=list)
+    untranslated: list[Problem] = field(default_factory=list)
+    edits: list[Edit] = field(default_factory=list)
+
+    def left(self, update: bool = False, translated: bool = False) -> list[Problem]:
+        """Return the problems that stay after --update and --translated, in the order of the page's lines."""
+        left = list(self.problems)
+        if not (update and self.result and self.result.passed):
+            left += self.outdated
+        if not translated:
+            left += self.untranslated
+        return sorted(left, key=lambda problem: problem.line)
+
+
+def judge(page: Page, course: Course, runner: Runner, directory: Path) -> Verdict:
+    """Return the verdict on `page`; `directory` receives the figures that differ."""
+    verdict = Verdict(page)
+    if page.runnable:
+        _judge_run(verdict, runner, directory)
+    verdict.problems += page.problems
+    verdict.problems += [*prose_problems(page, course), *term_problems(page), *typography_problems(page)]
+    verdict.problems += structure_problems(page, course)
+    verdict.untranslated += digest_problems(page, course)
+    return verdict
+
+
+def _judge_run(verdict: Verdict, runner: Runner, directory: Path) -> None:
+    page, program = verdict.page, Program.of(verdict.page)
+    verdict.result = result = runner.submit(program).result()
+    verdict.problems += run_problems(page, program, result)
+    for difference in output_differences(page, result):
+        verdict.edits.append(difference.edit)
+        if difference.problem:
+            verdict.outdated.append(difference.problem)
+    if result.passed:
+        verdict.problems += figure_problems(page, result)
+        verdict.outdated += figure_differences(page, result, directory)
+    write_receipt(page, not verdict.left(), result.seconds, result.date, result.versions)
