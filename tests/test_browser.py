@@ -5,10 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from course.project import EDITIONS, ROOT
-from playwright.sync_api import Error, expect, sync_playwright
+from playwright.sync_api import expect
 
 from tests.node_tools import node_tool, unavailable
 
@@ -48,33 +49,24 @@ SEARCHES = {
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """Chromium: the system's, or else the one that Playwright installed."""
+def browser_type_launch_args(browser_type_launch_args, browser_type):
+    """Start Chromium: the system's, or else the one that Playwright installed."""
     found = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        except Error as error:
-            unavailable(f"there is no Chromium to test with: {error.message.splitlines()[0]}")
-        yield browser
-        browser.close()
+    if not found and not Path(browser_type.executable_path).exists():
+        unavailable("there is no Chromium to test with")
+    return {**browser_type_launch_args, "executable_path": found, "args": FLAGS}
 
 
 @pytest.fixture
-def open_page(browser, site):
+def open_page(new_context, site):
     """Return a function that opens a page of the site, in a context of its own."""
-    contexts = []
 
     def open_page(path, **options):
-        context = browser.new_context(**{"viewport": DESKTOP, **options})
-        contexts.append(context)
-        page = context.new_page()
+        page = new_context(**{"viewport": DESKTOP, **options}).new_page()
         page.goto(site.url + path)
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
 
 
 def addresses(site):
@@ -182,9 +174,8 @@ def test_nobody_is_kept_out(scheme, open_page, site):
     assert not found, "\n".join(found)
 
 
-def test_pages_ask_no_other_host_and_log_no_error(browser, site):
-    context = browser.new_context(viewport=DESKTOP)
-    page = context.new_page()
+def test_pages_ask_no_other_host_and_log_no_error(new_context, site):
+    page = new_context(viewport=DESKTOP).new_page()
     foreign, errors = [], []
     page.on("request", lambda request: request.url.startswith((site.url, "data:")) or foreign.append(request.url))
     page.on("console", lambda message: message.type == "error" and errors.append(f"{page.url}: {message.text}"))
@@ -192,7 +183,6 @@ def test_pages_ask_no_other_host_and_log_no_error(browser, site):
     for address in addresses(site):
         if address != "404.html":
             page.goto(site.url + address, wait_until="networkidle")
-    context.close()
     assert not foreign, foreign
     assert not errors, errors
 
@@ -210,8 +200,7 @@ def test_no_page_is_wider_than_the_window(viewport, open_page, site):
 
 
 @pytest.mark.parametrize(("language", "age"), [("en", "(31 days ago)"), ("zh-Hans", "（31 天前）")])
-def test_a_receipt_says_its_age_and_turns_grey_after_30_days(language, age, browser):
-    page = browser.new_page()
+def test_a_receipt_says_its_age_and_turns_grey_after_30_days(language, age, page):
     page.clock.set_fixed_time("2026-12-21T12:00:00Z")
     times = [f'<p class="receipt"><time datetime="2026-11-{day}">…</time></p>' for day in (20, 21)]
     page.set_content(f'<html lang="{language}">{"".join(times)}</html>')
@@ -220,4 +209,3 @@ def test_a_receipt_says_its_age_and_turns_grey_after_30_days(language, age, brow
     expect(old).to_contain_text(age)
     expect(old).to_have_class("receipt receipt--old")
     expect(fresh).to_have_class("receipt")
-    page.close()

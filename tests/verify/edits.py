@@ -13,12 +13,12 @@ from tests.verify.run.result import Result
 
 
 class Edit(NamedTuple):
-    """The `count` lines after the statement that stands from line `first` to `last` become `lines`."""
+    """The `old_lines` lines after the statement that stands from line `first` to `last` become `lines`."""
 
     file: Path
     first: int
     last: int
-    count: int
+    old_lines: int
     lines: tuple[str, ...]
 
 
@@ -32,7 +32,7 @@ def apply_edits(edits: Iterable[Edit]) -> None:
                 continue
             statement = lines[edit.first - 1]
             indentation = statement[: len(statement) - len(statement.lstrip())]
-            lines[edit.last : edit.last + edit.count] = [indentation + text for text in edit.lines]
+            lines[edit.last : edit.last + edit.old_lines] = [indentation + text for text in edit.lines]
         (ROOT / file).write_text("\n".join(lines), encoding="utf-8")
 
 

@@ -63,10 +63,15 @@ def split_statements(code: str) -> tuple[Statement, ...]:
     for node in ast.parse(code).body:
         first_line = min([node.lineno] + [item.lineno for item in getattr(node, "decorator_list", [])])
         if spans and first_line <= spans[-1][1]:
-            spans[-1][1] = node.end_lineno
+            spans[-1][1] = _last_line(node)
         else:
-            spans.append([first_line, node.end_lineno])
+            spans.append([first_line, _last_line(node)])
     return tuple(Statement(first, last, tuple(_comments_after(lines, last))) for first, last in spans)
+
+
+def _last_line(node: ast.stmt) -> int:
+    assert node.end_lineno is not None  # which only nodes made by hand lack
+    return node.end_lineno
 
 
 def misplaced_comments(code: str) -> list[int]:

@@ -57,7 +57,7 @@ class FenceRecorder(SuperFencesBlockPreprocessor):  # type: ignore[misc]
 
     def __init__(self, markdown: Markdown) -> None:
         super().__init__(markdown)
-        configured = markdown.preprocessors["fenced_code_block"]
+        configured: Any = markdown.preprocessors["fenced_code_block"]
         self.config, self.extension = configured.config, configured.extension
 
     def run(self, lines: list[str]) -> list[str]:
@@ -117,7 +117,7 @@ class PageReader:
         self._markdown.reset()
         texts = self._markdown.preprocessors["normalize_whitespace"].run([line.text for line in lines])
         self._fences.run(texts)
-        inside_fences = set()
+        inside_fences: set[int] = set()
         for language, not_run, indentation, start, end in self._fences.found:
             inside_fences.update(range(start, end + 1))
             code = [line._replace(text=line.text[indentation:].rstrip()) for line in lines[start + 1 : end]]

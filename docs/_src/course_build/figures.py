@@ -23,8 +23,9 @@ INCH = 120  # pixels on the page for an inch of a drawing
 def size_of(file: Path) -> tuple[int, int]:
     """Return the width and height, in pixels of the page, at which a PNG or SVG is shown."""
     if file.suffix == ".svg":
-        _, _, width, height = ElementTree.parse(file).getroot().attrib["viewBox"].split()
-        return round(float(width)), round(float(height))
+        sides = map(float, ElementTree.parse(file).getroot().attrib["viewBox"].split()[2:])
+        width, height = map(round, sides)
+        return width, height
     start = file.read_bytes()[:4096]
     pixels: tuple[int, int] = struct.unpack(">II", start[16:24])
     density = start.find(b"pHYs")

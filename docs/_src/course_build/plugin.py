@@ -19,7 +19,7 @@ from course_build.notebook_page import like_the_lesson, use_our_templates
 CACHE = ROOT / ".cache"
 
 
-class CoursePlugin(BasePlugin):  # type: ignore[type-arg]
+class CoursePlugin(BasePlugin):  # type: ignore[type-arg, no-untyped-call]
     """Makes a site of the course; `mkdocs.yml` names it `course`."""
 
     lessons: dict[str, Lesson]  # by the source of the lesson's page, and by that of its notebook's

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import autocorrect_py
 from course.page import Page, Problem
 
-autocorrect_py.load_config(json.dumps({"context": {"codeblock": 0}}))
+autocorrect_py.load_config(json.dumps({"context": {"codeblock": 0}}))  # type: ignore[attr-defined]
 
 
 def typography_problems(page: Page) -> Iterator[Problem]:

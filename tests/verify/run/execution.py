@@ -16,6 +16,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from importlib.abc import Loader
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -25,7 +26,7 @@ from course.program import Program
 
 from tests.verify.run.result import Failure, Result
 
-FIGURE_STYLE = {
+FIGURE_STYLE: Any = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.constrained_layout.use": True,
@@ -81,7 +82,7 @@ def run_blocks(program: Program, file: Path, begun: Callable[[int], None]) -> Re
     return result
 
 
-class BlockLoader:
+class BlockLoader(Loader):
     """An import loader whose module is always the same live one, and whose code is the current block."""
 
     def __init__(self, program: Program, file: Path, result: Result) -> None:
@@ -121,7 +122,7 @@ class BlockLoader:
         tree = ast.parse("\n" * offset + text, str(self.file))
         for statement in split_statements(text):
             last_line = statement.last_line + offset
-            nodes = [node for node in tree.body if node.end_lineno <= last_line]
+            nodes = [node for node in tree.body if (node.end_lineno or 0) <= last_line]
             tree.body = tree.body[len(nodes) :]
             yield (
                 statement,
@@ -130,9 +131,9 @@ class BlockLoader:
 
     def _describe(self, error: BaseException) -> Failure:
         frames = traceback.extract_tb(error.__traceback__)
-        lines = [frame.lineno for frame in frames if frame.filename == str(self.file)]
+        lines = [frame.lineno or 1 for frame in frames if frame.filename == str(self.file)]
         if isinstance(error, SyntaxError) and not lines:
-            return Failure(f"{type(error).__name__}: {error.msg}", (error.lineno,))
+            return Failure(f"{type(error).__name__}: {error.msg}", (error.lineno or 1,))
         return Failure("".join(traceback.format_exception_only(error)).strip(), tuple(lines))
 
 
@@ -166,5 +167,5 @@ def _collect_figures(result: Result, block: int) -> None:
         figure = pyplot.figure(number)
         picture = io.BytesIO()
         figure.savefig(picture, format="png", metadata={"Software": None})
-        result.figures[figure.get_label()] = (block, picture.getvalue())
+        result.figures[str(figure.get_label())] = (block, picture.getvalue())
     pyplot.close("all")
