@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,14 @@ def test_the_commands_are_those_of_the_readme():
 def test_what_installs_names_no_host():
     assert "://" not in (ROOT / ".ci/run").read_text(encoding="utf-8")
     assert "://" not in (ROOT / "tests/package.json").read_text(encoding="utf-8")
+
+
+def test_the_course_is_cited_as_it_is():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+    assert citation["abstract"].startswith(project["description"])
+    assert f"# {citation['title']}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
