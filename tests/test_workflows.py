@@ -128,9 +128,18 @@ def test_the_commands_are_those_of_the_readme():
         assert {"pip install uv", "uv run mkdocs serve", TEST_COMMAND} <= set(commands)
 
 
-def test_what_installs_names_no_host():
-    assert "://" not in (ROOT / ".ci/run").read_text(encoding="utf-8")
-    assert "://" not in (ROOT / "tests/package.json").read_text(encoding="utf-8")
+def test_the_container_of_an_editor_has_what_the_tests_need():
+    container = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text(encoding="utf-8"))
+    assert ".ci/install" in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+    assert container["postCreateCommand"].split(" && ")[0] == ".ci/install"
+    assert os.access(ROOT / ".ci/install", os.X_OK)
+    (port,) = container["forwardPorts"]
+    assert f"http://127.0.0.1:{port}/" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("file", [".ci/install", ".ci/run", ".devcontainer/devcontainer.json", "tests/package.json"])
+def test_what_installs_names_no_host(file):
+    assert "://" not in (ROOT / file).read_text(encoding="utf-8")
 
 
 def test_the_course_is_cited_as_it_is():
