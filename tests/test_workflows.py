@@ -137,6 +137,13 @@ def test_the_container_of_an_editor_has_what_the_tests_need():
     assert f"http://127.0.0.1:{port}/" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_hooks_before_a_commit_are_the_projects_own():
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert [repository["repo"] for repository in config["repos"]] == ["local"]
+    hooks = config["repos"][0]["hooks"]
+    assert [hook["entry"] for hook in hooks] == [f"uv run --group test {hook['name']}" for hook in hooks]
+
+
 @pytest.mark.parametrize("file", [".ci/install", ".ci/run", ".devcontainer/devcontainer.json", "tests/package.json"])
 def test_what_installs_names_no_host(file):
     assert "://" not in (ROOT / file).read_text(encoding="utf-8")
