@@ -1,9 +1,10 @@
 """The weekly drift watch: does everything still hold on the newest releases?
 
 `python -m tests.drift move` moves `exclude-newer` in `pyproject.toml` to yesterday, a day that is over and
-so will always install the same, and prints which releases that changes. `python -m tests.drift report
-results.xml releases.txt` turns the results of the tests into one issue: opened or updated when pages broke,
-closed when all is well. Needs nothing but the standard library, uv for `move` and gh for `report`.
+so will always install the same, and prints which releases that changes. `python -m tests.drift to DAY` moves
+it to a day that was found so. `python -m tests.drift report results.xml releases.txt` turns the results of
+the tests into one issue: opened or updated when pages broke, closed when all is well. Needs nothing but the
+standard library, uv for `move` and gh for `report`.
 """
 
 import json
@@ -12,7 +13,7 @@ import re
 import subprocess
 import sys
 from collections import defaultdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -25,15 +26,40 @@ MESSAGE_LINES = 12
 def move(pyproject=Path("pyproject.toml")):
     """Move the date in `pyproject`, and return a line for each release that is another from then on."""
     subprocess.run(["uv", "lock", "--quiet"], cwd=pyproject.parent, check=True)
-    day = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
-    text, count = DATE.subn(day, pyproject.read_text(encoding="utf-8"))
-    if count != 1:
-        sys.exit(f"{pyproject}: expected one line exclude-newer = “…”, found {count}")
-    pyproject.write_text(text, encoding="utf-8")
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    move_to(max(yesterday, present_day(pyproject)), pyproject)
     done = subprocess.run(["uv", "lock", "--upgrade"], cwd=pyproject.parent, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         sys.exit(done.stderr)
     return re.findall(r"^(?:Updated|Added|Removed) .+$", done.stderr, re.MULTILINE)
+
+
+def move_to(day, pyproject=Path("pyproject.toml")):
+    """Move the date in `pyproject` to `day`; end where that is no date, not yet come, or a step back."""
+    present = present_day(pyproject)
+    if not is_date(day):
+        sys.exit(f"“{day}” is no date like 2026-11-20")
+    if day > datetime.now(UTC).date().isoformat():
+        sys.exit(f"{day} has not come yet")
+    if day < present:
+        sys.exit(f"{day} is before {present}, where {pyproject} is")
+    pyproject.write_text(DATE.sub(day, pyproject.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def present_day(pyproject):
+    """Return the date in `pyproject`."""
+    days = DATE.findall(pyproject.read_text(encoding="utf-8"))
+    if len(days) != 1:
+        sys.exit(f"{pyproject}: expected one line exclude-newer = “…”, found {len(days)}")
+    return days[0]
+
+
+def is_date(text):
+    """Return whether `text` is a day of the calendar, written in the one way that can be compared as text."""
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
 
 
 def broken(results):
@@ -100,6 +126,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["move"]:
             print("\n".join(move()))
+        case ["to", day]:
+            move_to(day)
         case ["report", results, releases]:
             print(report(results, lines_of(releases), os.environ["RUN"]))
         case _:

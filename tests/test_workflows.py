@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,13 @@ from page_model import ROOT
 from tests import drift
 from tests.node_tools import node_tool, program
 
-WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+WORKFLOWS = ROOT / ".github/workflows"
 TEST_COMMAND = "uv run --group test pytest"
 DOCUMENTS = ["README", "CONTRIBUTING"]
 
 
-def jobs(file):
-    return yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"]
+def jobs(workflow):
+    return yaml.safe_load((WORKFLOWS / workflow).read_text(encoding="utf-8"))["jobs"]
 
 
 def run(*command, cwd=ROOT):
@@ -79,7 +80,8 @@ def test_every_action_is_pinned_by_its_digest():
     ("check", "file", "right", "wrong", "message"),
     [
         (actionlint, "drift.yml", "github.run_id", "github.run_idd", '"run_idd" is not defined'),
-        (actionlint, "drift.yml", "newest: true", "newer: true", 'input "newer" is not defined'),
+        (actionlint, "drift.yml", "      day: ${{ needs", "      date: ${{ needs", 'input "date" is not defined'),
+        (actionlint, "drift.yml", "needs: [releases, test]", "needs: [test]", '"releases" is not defined'),
         (actionlint, "publish.yml", "needs: build", "needs: biuld", "biuld"),
         (zizmor, "test.yml", "persist-credentials: false", "fetch-depth: 1", "artipacked"),
         (zizmor, "test.yml", "pull_request:", "pull_request_target:", "dangerous-triggers"),
@@ -98,20 +100,20 @@ def test_each_check_sees_the_mistake_it_is_for(project, check, file, right, wron
     assert message in str(check(project))
 
 
-@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
-def test_no_job_may_do_or_take_more_than_it_says(file):
-    assert yaml.safe_load(file.read_text(encoding="utf-8"))["permissions"] == {}
-    for name, job in jobs(file).items():
+@pytest.mark.parametrize("workflow", sorted(file.name for file in WORKFLOWS.glob("*.yml")))
+def test_no_job_may_do_or_take_more_than_it_says(workflow):
+    assert yaml.safe_load((WORKFLOWS / workflow).read_text(encoding="utf-8"))["permissions"] == {}
+    for name, job in jobs(workflow).items():
         assert job["permissions"], name
         assert "uses" in job or job["timeout-minutes"] <= 60, name
 
 
 def test_pull_requests_are_given_no_secret():
-    assert "secrets" not in (ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8")
+    assert "secrets" not in (WORKFLOWS / "test.yml").read_text(encoding="utf-8")
 
 
 def test_what_is_published_is_what_was_tested():
-    publish = jobs(ROOT / ".github/workflows/publish.yml")
+    publish = jobs("publish.yml")
     assert publish["build"]["needs"] == "test"
     assert publish["notebooks"]["needs"] == "build"
     assert publish["deploy"]["needs"] == "notebooks"
@@ -122,7 +124,7 @@ def test_what_is_published_is_what_was_tested():
 def test_the_commands_are_those_of_the_readme():
     ci = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
     assert ci[-1] == TEST_COMMAND
-    assert any(step.get("run") == ".ci/run" for step in jobs(WORKFLOWS[-1])["test"]["steps"])
+    assert any(step.get("run") == ".ci/run" for step in jobs("test.yml")["test"]["steps"])
     for readme in ("README.md", "README.zh.md"):
         commands = shell_lines(ROOT / readme)
         assert {"pip install uv", "uv run mkdocs serve", TEST_COMMAND} <= set(commands)
@@ -226,7 +228,8 @@ def github(tmp_path, monkeypatch):
         'if sys.argv[2] == "list": print((here / "issues.json").read_text())\n'
     )
     gh.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{gh.parent}{os.pathsep}{os.environ['PATH']}")
+    path = [str(gh.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
+    monkeypatch.setenv("PATH", os.pathsep.join(path))
     return tmp_path
 
 
@@ -269,7 +272,7 @@ def test_a_run_without_tests_is_no_good_news(github, results):
 
 def run_step(workflow, job, name, directory, **environment):
     """Run a step of a workflow as GitHub would; what it pushes goes to the repository in `directory`."""
-    (step,) = (step for step in jobs(ROOT / ".github/workflows" / workflow)[job]["steps"] if step.get("name") == name)
+    (step,) = (step for step in jobs(workflow)[job]["steps"] if step.get("name") == name)
     where = {"GITHUB_SERVER_URL": str(directory), "GITHUB_REPOSITORY": "owner/course.git"}
     subprocess.run(
         ["bash", "-e", "-c", step["run"]],
@@ -283,8 +286,10 @@ def run_step(workflow, job, name, directory, **environment):
 def repository(github):
     """Return where a repository like the project's is, with a clone of it beside."""
     course, pushed = github / "course", github / "owner/course.git"
-    course.mkdir()
-    shutil.copy(ROOT / "pyproject.toml", course)
+    (course / "tests").mkdir(parents=True)
+    shutil.copy(ROOT / "tests/drift.py", course / "tests")
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (course / "pyproject.toml").write_text(drift.DATE.sub("2026-01-02", text), encoding="utf-8")
     identity = ["-c", "user.name=editor", "-c", "user.email=editor@example.org"]
     run("git", "init", "--quiet", "--initial-branch=main", cwd=course)
     run("git", "add", ".", cwd=course)
@@ -304,27 +309,70 @@ def test_the_notebooks_replace_the_branch(repository):
     assert run("git", "log", "--format=%s", "notebooks", cwd=pushed) == "Notebooks of 0123abc\n"
 
 
+def push_the_date(repository, day):
+    run_step("drift.yml", "move", "Push the moved date", repository, DAY=day)
+
+
 def test_the_tested_date_is_pushed_once(repository):
     pushed = repository / "owner/course.git"
-    tested = drift.DATE.sub("2100-01-02", (repository / "course/pyproject.toml").read_text(encoding="utf-8"))
-    (repository / "pyproject.toml").write_text(tested, encoding="utf-8")
-    before = run("git", "rev-parse", "main", cwd=pushed).strip()
+    before = run("git", "show", "main:pyproject.toml", cwd=pushed)
     for _ in range(2):
-        run_step("drift.yml", "move", "Push the moved date", repository, RUNNER_TEMP=str(repository))
-    assert run("git", "log", "--format=%s", f"{before}..main", cwd=pushed) == "Move to the releases of 2100-01-02\n"
-    assert run("git", "diff", "--shortstat", before, "main", cwd=pushed).startswith(" 1 file changed, 1 insertion")
-    assert run("git", "show", "main:pyproject.toml", cwd=pushed) == tested
+        push_the_date(repository, "2026-01-09")
+    assert run("git", "log", "--format=%s", "main", cwd=pushed) == "Move to the releases of 2026-01-09\nBegin\n"
+    assert run("git", "diff", "--shortstat", "main~", "main", cwd=pushed).startswith(" 1 file changed, 1 insertion")
+    assert run("git", "show", "main:pyproject.toml", cwd=pushed) == drift.DATE.sub("2026-01-09", before)
 
 
-def test_the_drift_watch_moves_the_date_and_nothing_else(tmp_path, monkeypatch):
-    uv = tmp_path / "bin/uv"
-    uv.parent.mkdir()
+@pytest.mark.parametrize(
+    ("day", "message"),
+    [
+        ("", "“” is no date"),
+        ("2026-02-30", "“2026-02-30” is no date"),
+        ("20260109", "“20260109” is no date"),
+        ('2026-01-09"\nindex-url = "', "is no date"),
+        ("2999-01-09", "2999-01-09 has not come yet"),
+        ("2026-01-01", "2026-01-01 is before 2026-01-02"),
+    ],
+)
+def test_no_other_date_is_pushed(repository, capfd, day, message):
+    with pytest.raises(subprocess.CalledProcessError):
+        push_the_date(repository, day)
+    assert message in capfd.readouterr().err
+    assert run("git", "log", "--format=%s", "main", cwd=repository / "owner/course.git") == "Begin\n"
+
+
+@pytest.fixture
+def uv(github):
+    """Stand in for uv, for which one release is newer."""
+    uv = github / "bin/uv"
     uv.write_text('#!/bin/sh\n[ "$2" = --quiet ] || echo "Updated keras v3.15.1 -> v3.16.0" >&2\n')
     uv.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{uv.parent}{os.pathsep}{os.environ['PATH']}")
-    before = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    (tmp_path / "pyproject.toml").write_text(before, encoding="utf-8")
-    assert drift.move(tmp_path / "pyproject.toml") == ["Updated keras v3.15.1 -> v3.16.0"]
-    after = (tmp_path / "pyproject.toml").read_text(encoding="utf-8")
-    changed = set(before.splitlines()) ^ set(after.splitlines())
-    assert all(line.startswith("exclude-newer = ") for line in changed)
+
+
+def test_the_drift_watch_decides_once_which_day_is_tested_and_moved_to(uv, repository):
+    output = repository / "output"
+    run_step("drift.yml", "releases", "Look which they are, as of which day", repository, GITHUB_OUTPUT=str(output))
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    assert output.read_text() == f"day={yesterday}\n"
+    assert (repository / "course/results/releases.txt").read_text() == "Updated keras v3.15.1 -> v3.16.0\n"
+    found = "${{ needs.releases.outputs.day }}"
+    assert jobs("drift.yml")["releases"]["outputs"] == {"day": "${{ steps.look.outputs.day }}"}
+    assert jobs("drift.yml")["test"]["with"] == {"day": found}
+    assert jobs("drift.yml")["move"]["needs"] == ["releases", "test"]
+    assert jobs("drift.yml")["move"]["steps"][-1]["env"]["DAY"] == found
+
+
+def test_the_tests_run_as_of_the_day_that_was_decided(repository):
+    run_step("test.yml", "test", "Move to the releases of the day", repository, DAY="2026-01-09")
+    assert drift.present_day(repository / "course/pyproject.toml") == "2026-01-09"
+
+
+@pytest.mark.parametrize("ahead", [0, -1, -300])
+def test_the_drift_watch_moves_the_date_forward_and_nothing_else(uv, repository, ahead):
+    pyproject = repository / "course/pyproject.toml"
+    today = datetime.now(UTC).date()
+    present, yesterday = (today + timedelta(days=ahead)).isoformat(), (today - timedelta(days=1)).isoformat()
+    before = drift.DATE.sub(present, pyproject.read_text(encoding="utf-8"))
+    pyproject.write_text(before, encoding="utf-8")
+    assert drift.move(pyproject) == ["Updated keras v3.15.1 -> v3.16.0"]
+    assert pyproject.read_text(encoding="utf-8") == drift.DATE.sub(max(present, yesterday), before)
