@@ -230,24 +230,50 @@ def github(tmp_path, monkeypatch):
     gh.chmod(0o755)
     path = [str(gh.parent), str(Path(sys.executable).parent), os.environ["PATH"]]
     monkeypatch.setenv("PATH", os.pathsep.join(path))
+    monkeypatch.setattr(drift, "pythons", lambda: ["3.11", "3.12", "3.13"])
     return tmp_path
 
 
+WELL = re.sub(r"<(failure|error).*?(/>|</\1>)", "", RESULTS)
+
+
 def report(github, results, issues):
-    """Return what gh was asked for after the drift watch reported `results` while `issues` were open."""
-    (github / "results.xml").write_text(results)
+    """Return what gh was asked for after the drift watch reported `results` while `issues` were open.
+
+    They are of all the versions of Python, or by version.
+    """
+    if not isinstance(results, dict):
+        results = dict.fromkeys(drift.pythons(), results)
+    folder = github / "results"
+    folder.mkdir(exist_ok=True)
+    for python, text in results.items():
+        (folder / f"{python}.xml").write_text(text)
+    (folder / "releases.txt").write_text("Updated keras v3.15.1 -> v3.16.0\n")
     (github / "issues.json").write_text(json.dumps([{"number": number} for number in issues]))
-    drift.report(github / "results.xml", ["Updated keras v3.15.1 -> v3.16.0"], "run 7")
+    drift.report(folder, "run 7")
     return (github / "asked").read_text()
 
 
 def test_the_drift_watch_opens_one_issue_that_names_the_broken_pages(github):
     asked = report(github, RESULTS, issues=[])
-    assert "issue create" in asked
-    assert "docs/en/keras-introduction/training.md:31: prints 0.7" in asked
+    assert asked.count("issue create") == 1
+    assert asked.count("docs/en/keras-introduction/training.md:31: prints 0.7") == 1
+    assert "`test_page_is_true[en/keras-introduction/training]`, on Python 3.11, 3.12, 3.13\n" in asked
     assert "## `tests/test_site.py`" in asked
     assert "Updated keras v3.15.1 -> v3.16.0" in asked
     assert "docs/zh" not in asked
+
+
+def test_the_drift_watch_says_on_which_python_a_page_broke(github):
+    other = RESULTS.replace("prints 0.7", "prints 0.6")
+    asked = report(github, {"3.11": WELL, "3.12": RESULTS, "3.13": other}, issues=[])
+    assert re.findall(r"training\]`, on Python (.*)\n\n~~~~text\n.*(prints .*)", asked) == [
+        ("3.12", "prints 0.7"),
+        ("3.13", "prints 0.6"),
+    ]
+    assert asked.count("## `docs/en/keras-introduction/training.md`") == 1
+    assert "test_links`, on Python 3.12, 3.13\n" in asked
+    assert "No test ran" not in asked
 
 
 def test_the_drift_watch_updates_the_issue_that_is_open(github):
@@ -257,17 +283,61 @@ def test_the_drift_watch_updates_the_issue_that_is_open(github):
 
 
 def test_the_drift_watch_closes_the_issue_when_all_is_well(github):
-    well = re.sub(r"<(failure|error).*?(/>|</\1>)", "", RESULTS)
-    assert "issue close 7" in report(github, well, issues=[7])
+    assert "issue close 7" in report(github, WELL, issues=[7])
     (github / "asked").unlink()
-    assert report(github, well, issues=[]).splitlines() == ["issue list --state=open --label=drift --json=number "]
+    assert report(github, WELL, issues=[]).splitlines() == ["issue list --state=open --label=drift --json=number "]
 
 
 @pytest.mark.parametrize("results", ["", "<testsuites><testsuite/></testsuites>"])
 def test_a_run_without_tests_is_no_good_news(github, results):
     asked = report(github, results, issues=[])
     assert "issue create" in asked
-    assert "No test ran" in asked
+    assert "No test ran on Python 3.11, 3.12, 3.13**" in asked
+
+
+def test_what_ran_on_some_of_the_pythons_is_no_good_news(github):
+    asked = report(github, {"3.11": WELL, "3.12": WELL}, issues=[7])
+    assert "issue edit 7" in asked
+    assert "No test ran on Python 3.13**" in asked
+
+
+def test_the_tests_run_on_each_python_that_is_promised():
+    promised = drift.pythons()
+    job = jobs("test.yml")["test"]
+    assert job["strategy"] == {"fail-fast": False, "matrix": {"python": promised}}
+    setup = [step["with"] for step in job["steps"] if "setup-python" in step.get("uses", "")]
+    assert setup == [{"python-version": "${{ matrix.python }}"}]
+    assert job["env"]["UV_PYTHON"] == "${{ matrix.python }}"
+    for readme in ("README.md", "README.zh.md"):
+        text = (ROOT / readme).read_text(encoding="utf-8")
+        assert re.findall(r"Python (3\.\d+) (?:to|到) (3\.\d+)", text) == [(promised[0], promised[-1])]
+
+
+def test_the_tests_run_on_the_python_that_was_asked_for():
+    asked = re.fullmatch(r"3\.(\d+)", os.environ.get("UV_PYTHON", ""))
+    assert not asked or sys.version_info[:2] == (3, int(asked[1]))
+
+
+def test_each_python_has_results_of_its_own_and_one_of_them_uploads_the_receipts():
+    steps = jobs("test.yml")["test"]["steps"]
+    (test,) = (step for step in steps if step.get("run") == ".ci/run")
+    assert test["env"]["PYTEST_ADDOPTS"] == "--junit-xml=results/${{ matrix.python }}.xml"
+    uploads = {step["with"]["name"]: step for step in steps if "upload-artifact" in step.get("uses", "")}
+    assert list(uploads) == ["results-${{ matrix.python }}", "receipts"]
+    assert uploads["receipts"]["if"] == f"${{{{ !cancelled() && matrix.python == '{drift.pythons()[0]}' }}}}"
+
+
+def test_the_drift_watch_is_given_the_results_of_all_and_the_releases():
+    watch = jobs("drift.yml")
+    steps = [*jobs("test.yml")["test"]["steps"], *watch["releases"]["steps"], *watch["report"]["steps"]]
+    uploads = [step["with"] for step in steps if "upload-artifact" in step.get("uses", "")]
+    assert [upload["name"] for upload in uploads if upload["path"] == "results/"] == [
+        "results-${{ matrix.python }}",
+        "results-releases",
+    ]
+    (download,) = (step["with"] for step in steps if "download-artifact" in step.get("uses", ""))
+    assert download == {"pattern": "results-*", "path": "results", "merge-multiple": True}
+    assert steps[-1]["run"] == "python3 -m tests.drift report results"
 
 
 def run_step(workflow, job, name, directory, **environment):
