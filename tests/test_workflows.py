@@ -20,6 +20,7 @@ from tests.node_tools import node_tool, program
 WORKFLOWS = ROOT / ".github/workflows"
 TEST_COMMAND = "uv run --group test pytest"
 DOCUMENTS = ["README", "CONTRIBUTING"]
+IDENTITY = ["-c", "user.name=editor", "-c", "user.email=editor@example.org"]
 
 
 def jobs(workflow):
@@ -360,10 +361,9 @@ def repository(github):
     shutil.copy(ROOT / "tests/drift.py", course / "tests")
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (course / "pyproject.toml").write_text(drift.DATE.sub("2026-01-02", text), encoding="utf-8")
-    identity = ["-c", "user.name=editor", "-c", "user.email=editor@example.org"]
     run("git", "init", "--quiet", "--initial-branch=main", cwd=course)
     run("git", "add", ".", cwd=course)
-    run("git", *identity, "commit", "--quiet", "--message=Begin", cwd=course)
+    run("git", *IDENTITY, "commit", "--quiet", "--message=Begin", cwd=course)
     run("git", "clone", "--quiet", "--bare", str(course), str(pushed), cwd=github)
     return github
 
@@ -388,9 +388,61 @@ def test_the_tested_date_is_pushed_once(repository):
     before = run("git", "show", "main:pyproject.toml", cwd=pushed)
     for _ in range(2):
         push_the_date(repository, "2026-01-09")
-    assert run("git", "log", "--format=%s", "main", cwd=pushed) == "Move to the releases of 2026-01-09\nBegin\n"
+    assert subjects(repository) == ["Move to the releases of 2026-01-09", "Begin"]
     assert run("git", "diff", "--shortstat", "main~", "main", cwd=pushed).startswith(" 1 file changed, 1 insertion")
     assert run("git", "show", "main:pyproject.toml", cwd=pushed) == drift.DATE.sub("2026-01-09", before)
+
+
+def commit(repository, name, text="something else"):
+    """Move main on by a commit from another clone."""
+    clone = repository / f"clone-{name}"
+    run("git", "clone", "--quiet", str(repository / "owner/course.git"), str(clone), cwd=repository)
+    (clone / name).write_text(text, encoding="utf-8")
+    run("git", "add", name, cwd=clone)
+    run("git", *IDENTITY, "commit", "--quiet", f"--message=Change {name}", cwd=clone)
+    run("git", "push", "--quiet", "origin", "main", cwd=clone)
+
+
+def subjects(repository):
+    return run("git", "log", "--format=%s", "main", cwd=repository / "owner/course.git").splitlines()
+
+
+def hook(folder, name, script):
+    (folder / "hooks" / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    (folder / "hooks" / name).chmod(0o755)
+
+
+def test_the_tested_date_is_pushed_to_a_main_that_has_moved_on(repository):
+    commit(repository, "README.md")
+    push_the_date(repository, "2026-01-09")
+    assert subjects(repository) == ["Move to the releases of 2026-01-09", "Change README.md", "Begin"]
+
+
+def test_the_tested_date_is_pushed_to_a_main_that_moves_on_meanwhile(repository):
+    clone = repository / "clone"
+    run("git", "clone", "--quiet", str(repository / "owner/course.git"), str(clone), cwd=repository)
+    run("git", *IDENTITY, "commit", "--quiet", "--allow-empty", "--message=Just then", cwd=clone)
+    # The step has fetched main and is about to push, and another does so first.
+    hook(repository / "course/.git", "pre-push", f"git -C '{clone}' push --quiet origin main")
+    push_the_date(repository, "2026-01-09")
+    assert subjects(repository) == ["Move to the releases of 2026-01-09", "Just then", "Begin"]
+
+
+def test_no_date_is_pushed_over_a_later_one(repository, capfd):
+    text = (repository / "course/pyproject.toml").read_text(encoding="utf-8")
+    commit(repository, "pyproject.toml", drift.DATE.sub("2026-01-16", text))
+    with pytest.raises(subprocess.CalledProcessError):
+        push_the_date(repository, "2026-01-09")
+    assert "2026-01-09 is before 2026-01-16" in capfd.readouterr().err
+    assert subjects(repository) == ["Change pyproject.toml", "Begin"]
+
+
+def test_a_push_that_is_refused_fails_the_job(repository, capfd):
+    hook(repository / "owner/course.git", "pre-receive", "echo may not push; exit 1")
+    with pytest.raises(subprocess.CalledProcessError):
+        push_the_date(repository, "2026-01-09")
+    assert "may not push" in capfd.readouterr().err
+    assert subjects(repository) == ["Begin"]
 
 
 @pytest.mark.parametrize(
@@ -408,7 +460,7 @@ def test_no_other_date_is_pushed(repository, capfd, day, message):
     with pytest.raises(subprocess.CalledProcessError):
         push_the_date(repository, day)
     assert message in capfd.readouterr().err
-    assert run("git", "log", "--format=%s", "main", cwd=repository / "owner/course.git") == "Begin\n"
+    assert subjects(repository) == ["Begin"]
 
 
 @pytest.fixture
