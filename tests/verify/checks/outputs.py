@@ -77,7 +77,8 @@ def _is_python(block: Block) -> bool:
 def _difference(statement: Statement, printed: list[str]) -> str:
     says = "\n".join(f"    {line}" for line in statement.printed) or "    nothing"
     does = "\n".join(f"    {line}" for line in printed) or "    nothing"
-    return f"the page says that this prints\n{says}\n  and it printed\n{does}"
+    message = f"the page says that this prints\n{says}\n  and it printed\n{does}"
+    return message
 
 
 def _edit(page: Page, block: Block, statement: Statement, printed: list[str]) -> Edit:

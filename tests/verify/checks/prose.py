@@ -91,10 +91,12 @@ def _broken(page: Page, target: str, course: Course) -> str | None:
         if Path("docs", found).parent == FIGURES / page.name:
             return None  # the program says which figures there are
         if not (ROOT / root / found).is_file():
-            return f"the link to {target} leads nowhere: there is no {root}/{found}"
+            message = f"the link to {target} leads nowhere: there is no {root}/{found}"
+            return message
         other = course.page_at(page.edition, str(found))
     if anchor and other and anchor not in {heading.id for heading in other.headings}:
-        return f"the link to {target} leads to no heading: {other.file} has none with the id #{anchor}"
+        message = f"the link to {target} leads to no heading: {other.file} has none with the id #{anchor}"
+        return message
     return None
 
 
