@@ -19,7 +19,7 @@ description: A sample.
 
 # A sample {#sample}
 
-What [the end](#end) holds.
+What [the end](#end) holds. [✓](claim:mean_is_between)
 
 ```python
 --8<-- "snippets/sample/MODULE.py:mean"
@@ -47,7 +47,7 @@ CHINESE = {
     "title: Sample": "title: 示例",
     "A sample.": "一个示例。",
     "# A sample": "# 一个示例",
-    "What [the end](#end) holds.": "[结尾](#end)里有什么：损失函数（loss function）。",
+    "What [the end](#end) holds. ": "[结尾](#end)里有什么：损失函数（loss function）。",
     "## Its use": "## 用法",
     "A line that falls": "一条下降的线",
     '"Solution"': '"参考答案"',
@@ -80,8 +80,16 @@ if __name__ == "__main__":
 '''
 
 
+TESTS = """from snippets.sample.MODULE import mean
+
+
+def test_mean_is_between():
+    assert 1 < mean([1, 2, 3]) < 3
+"""
+
+
 class Mistake(NamedTuple):
-    """`old` becomes `new` in a file (`en`, `zh` or `module`); `error` is then what an editor reads."""
+    """`old` becomes `new` in a file (`en`, `zh`, `module` or `tests`); `error` is then what an editor reads."""
 
     file: str
     old: str
@@ -89,6 +97,7 @@ class Mistake(NamedTuple):
     error: str
 
 
+PATHS = {"module": "snippets/sample/MODULE.py", "tests": "tests/snippets/sample/test_MODULE.py"}
 EN, ZH, PY = r"docs/en/sample/NAME\.md", r"docs/zh/sample/NAME\.md", r"snippets/sample/MODULE\.py"
 PRINT = "    print(mean([1, 2, 3]))\n"
 MISTAKES = {
@@ -209,6 +218,17 @@ MISTAKES = {
         "zh", "损失函数（loss", "误差函数（loss", rf"{ZH}:\d+: the glossary calls “loss function” 损失函数"
     ),
     "narrow-space": Mistake("zh", "没有了。", "没有别的block了。", rf"{ZH}:\d+: write “没有别的 block 了。”"),
+    "mark-without-a-test": Mistake(
+        "en", "claim:mean_is_between", "claim:mean_is_above", rf"{EN}:8: this sentence is marked as tested, and"
+    ),
+    "mark-of-another-form": Mistake("zh", "[✓](claim:", "[已验证](claim:", rf"{ZH}:\d+: a mark is written \[✓\]"),
+    "test-without-a-mark": Mistake(
+        "tests",
+        "def test_mean",
+        "def test_another():\n    pass\n\n\ndef test_mean",
+        r"tests/snippets/sample/test_MODULE\.py:4: no sentence of docs/en/sample/NAME\.md names this test",
+    ),
+    "mark-in-one-edition": Mistake("zh", "[✓](claim:mean_is_between)", "", rf"{ZH}:\d+: the link differs"),
     "no-description": Mistake("en", "description: A sample.\n", "", rf"{EN}:1: the front matter has no description"),
 }
 
@@ -223,7 +243,12 @@ def write_sample(project, name):
     chinese = PAGE
     for english, words in CHINESE.items():
         chinese = chinese.replace(english, words)
-    texts = {"docs/en/sample/NAME.md": PAGE, "docs/zh/sample/NAME.md": chinese, "snippets/sample/MODULE.py": MODULE}
+    texts = {
+        "docs/en/sample/NAME.md": PAGE,
+        "docs/zh/sample/NAME.md": chinese,
+        "snippets/sample/MODULE.py": MODULE,
+        "tests/snippets/sample/test_MODULE.py": TESTS,
+    }
     for file, text in texts.items():
         (project / named(file, name)).write_text(named(text, name), encoding="utf-8")
 
@@ -241,12 +266,13 @@ def judged(tmp_path_factory):
         listed = [name for name in names if name != "missing-from-navigation"]
         (folder / ".nav.yml").write_text("nav:\n" + "".join(f"  - {name}.md\n" for name in listed))
     (project / "snippets" / "sample").mkdir()
+    (project / "tests" / "snippets" / "sample").mkdir()
     for name in names:
         write_sample(project, name)
     samples = ["--time-limit=20", *(f"--page=sample/{name}" for name in names)]
     judge_copy(project, *samples, "--update", "--translated")
     for name, mistake in MISTAKES.items():
-        path = {"module": "snippets/sample/MODULE.py"}.get(mistake.file, f"docs/{mistake.file}/sample/NAME.md")
+        path = PATHS.get(mistake.file, f"docs/{mistake.file}/sample/NAME.md")
         file = project / named(path, name)
         text = file.read_text(encoding="utf-8")
         old, new = named(mistake.old, name), named(mistake.new, name)

@@ -7,6 +7,7 @@ from course.page import Page, Problem
 from course.program import Program
 from course.receipt import write_receipt
 
+from tests.verify.checks.claims import claim_problems
 from tests.verify.checks.figures import figure_differences, figure_problems
 from tests.verify.checks.outputs import output_differences, run_problems
 from tests.verify.checks.prose import prose_problems
@@ -50,7 +51,7 @@ def judge(page: Page, course: Course, runner: Runner, directory: Path) -> Verdic
         _judge_run(verdict, runner, directory)
     verdict.problems += page.problems
     verdict.problems += [*prose_problems(page, course), *term_problems(page), *typography_problems(page)]
-    verdict.problems += structure_problems(page, course)
+    verdict.problems += [*structure_problems(page, course), *claim_problems(page)]
     verdict.untranslated += digest_problems(page, course)
     return verdict
 

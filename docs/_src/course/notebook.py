@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from course.claims import MARK
 from course.lesson import Lesson
 from course.outputs import COMMENT, without_comments
 from course.page import Block, Page
@@ -138,7 +139,7 @@ class _Writer:
         blocks = [part.content for part in parts if isinstance(part.content, Block)]
         if blocks:
             return "\n\n".join(map(_fence, blocks))
-        text = INLINE.sub(self._inline, "\n".join(str(part.content) for part in parts))
+        text = INLINE.sub(self._inline, MARK.sub("", "\n".join(str(part.content) for part in parts)))
         return re.sub(r"\n{3,}", "\n\n", text).strip("\n")
 
     def _inline(self, match: re.Match[str]) -> str:

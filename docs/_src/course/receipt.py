@@ -33,11 +33,15 @@ def write_receipt(page: Page, passed: bool, seconds: float, date: str, versions:
         "date": date,
         "versions": versions,
     }
-    file = _receipt_file(page)
+    write_whole(_receipt_file(page), receipt)
+
+
+def write_whole(file: Path, receipt: Mapping[str, Any]) -> None:
+    """Write a receipt so that a run that is cut off leaves a whole one."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
     partial.write_text(json.dumps(receipt, indent=1) + "\n", encoding="utf-8")
-    partial.replace(file)  # a run that is cut off leaves a whole receipt
+    partial.replace(file)
 
 
 def _receipt_file(page: Page) -> Path:

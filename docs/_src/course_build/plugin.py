@@ -12,7 +12,7 @@ from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
-from course_build import edition, search, take_away
+from course_build import claims_page, edition, search, take_away
 from course_build.accessible import with_names
 from course_build.notebook_page import like_the_lesson, use_our_templates
 
@@ -39,6 +39,7 @@ class CoursePlugin(BasePlugin):  # type: ignore[type-arg, no-untyped-call]
         edition.add_shared_files(files, config)
         lessons = lessons_of(config.extra["edition"], PageReader())
         take_away.add_files(lessons, files, config)
+        claims_page.add_pages(lessons, files, config, config.theme.get_env())
         self.lessons = {f"{lesson.page.name}.md": lesson for lesson in lessons}
         self.lessons |= {lesson.notebook_page: lesson for lesson in lessons}
         self.offer = config.theme.get_env().get_template("partials/take-away.html")
@@ -49,12 +50,16 @@ class CoursePlugin(BasePlugin):  # type: ignore[type-arg, no-untyped-call]
         folder.mkdir(parents=True, exist_ok=True)
         env.bytecode_cache = FileSystemBytecodeCache(str(folder))
 
-    def on_page_markdown(self, markdown: str, page: Page, config: MkDocsConfig, files: Files) -> None:
-        """Name the page of a notebook, and keep it out of the search."""
+    def on_page_markdown(self, markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+        """Make links of a lesson's marks; name the page of its notebook, and keep that out of the search."""
         lesson = self.lessons.get(page.file.src_uri)
-        if lesson and page.file.src_uri == lesson.notebook_page:
+        if not lesson:
+            return markdown
+        if page.file.src_uri == lesson.notebook_page:
             title = f"{lesson.page.title} · Notebook"
             page.meta = {**lesson.page.front_matter, "title": title, "search": {"exclude": True}}
+            return markdown
+        return claims_page.with_links(markdown, lesson)
 
     def on_page_content(self, html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
         """Finish the pages of a lesson; that of its notebook comes after its own."""

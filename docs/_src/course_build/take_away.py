@@ -6,6 +6,7 @@ lesson's page and on that of its notebook.
 
 import re
 
+from course.claims import claims_that_held
 from course.lesson import Lesson
 from course.notebook import notebook_of
 from course.program import Program
@@ -46,5 +47,10 @@ def with_offer(content: str, page: Page, lesson: Lesson, template: Template, con
         links["colab"] = f"{COLAB}/{repository}/blob/notebooks/{config.extra['edition']}/{lesson.notebook}"
     links["notebook"] = get_relative_url(lesson.notebook, page.url)
     links["script"] = get_relative_url(lesson.script, page.url)
-    offer = template.render(edition=config.extra["edition"], links=links, receipt=read_receipt(lesson.page))
+    offer = template.render(
+        edition=config.extra["edition"],
+        links=links,
+        receipt=read_receipt(lesson.page),
+        claims=len(claims_that_held(lesson.page)),
+    )
     return FACTS.sub(lambda facts: facts[0] + offer, content, count=1)

@@ -5,7 +5,7 @@ const words = document.documentElement.lang.startsWith("zh")
   ? { block: "复制", needed: "连同前面所需的代码一起复制", copied: "已复制" }
   : { block: "Copy", needed: "Copy with what it needs from above", copied: "Copied" }
 
-const program = [...document.querySelectorAll("article .language-python pre > code")]
+const program = [...document.querySelectorAll("article .language-python:not(.claim-test) pre > code")]
 const goesOn = code => !code.closest(".not-run") && !/^\s*#!/m.test(code.textContent)
 const text = code => code.textContent.trimEnd() + "\n"
 

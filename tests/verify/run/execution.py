@@ -7,10 +7,8 @@ one live `__main__` of the page.
 import ast
 import contextlib
 import datetime
-import importlib.metadata
 import io
 import os
-import platform
 import sys
 import time
 import traceback
@@ -25,6 +23,7 @@ from course.outputs import Statement, split_statements
 from course.program import Program
 
 from tests.verify.run.result import Failure, Result
+from tests.verify.run.versions import installed_versions
 
 FIGURE_STYLE: Any = {
     "axes.spines.right": False,
@@ -58,7 +57,7 @@ def run_blocks(program: Program, file: Path, begun: Callable[[int], None]) -> Re
     from pytest_examples.config import ExamplesConfig
     from pytest_examples.run_code import run_code
 
-    result = Result(date=datetime.datetime.now(datetime.UTC).date().isoformat(), versions=_versions())
+    result = Result(date=datetime.datetime.now(datetime.UTC).date().isoformat(), versions=installed_versions())
     loader = BlockLoader(program, file, result)
     start = time.perf_counter()
     for number, text in enumerate(program.blocks):
@@ -135,16 +134,6 @@ class BlockLoader(Loader):
         if isinstance(error, SyntaxError) and not lines:
             return Failure(f"{type(error).__name__}: {error.msg}", (error.lineno or 1,))
         return Failure("".join(traceback.format_exception_only(error)).strip(), tuple(lines))
-
-
-def _versions() -> dict[str, str]:
-    """Return what a receipt names: Python and the installed Keras and TensorFlow."""
-    installed = {"Python": platform.python_version()}
-    for name, distributions in {"Keras": ["keras"], "TensorFlow": ["tensorflow-cpu", "tensorflow"]}.items():
-        for distribution in distributions:
-            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-                installed.setdefault(name, importlib.metadata.version(distribution))
-    return installed
 
 
 def _show_warning(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:

@@ -9,6 +9,7 @@ import importlib.metadata
 import multiprocessing
 import os
 import pickle
+import re
 import sys
 import tempfile
 import threading
@@ -132,6 +133,18 @@ def environment_digest() -> str:
     distributions = sorted(
         f"{distribution.name} {distribution.version}" for distribution in importlib.metadata.distributions()
     )
-    folders = [Path(__file__).parent, *map(Path, course.__path__)]
-    files = [file.read_text(encoding="utf-8") for folder in folders for file in sorted(folder.glob("*.py"))]
-    return hashlib.sha256("\0".join([sys.version, *distributions, *files]).encode()).hexdigest()
+    sources = [file.read_text(encoding="utf-8") for file in sorted(_files_that_run_programs())]
+    return hashlib.sha256("\0".join([sys.version, *distributions, *sources]).encode()).hexdigest()
+
+
+def _files_that_run_programs() -> set[Path]:
+    """Return the files of this room, and those of the course that they import, directly or not."""
+    found: set[Path] = set()
+    waiting = list(Path(__file__).parent.glob("*.py"))
+    while waiting:
+        file = waiting.pop()
+        if file not in found and file.exists():
+            found.add(file)
+            imported = re.findall(r"^from course\.(\w+) import", file.read_text(encoding="utf-8"), re.MULTILINE)
+            waiting += [Path(course.__path__[0], f"{name}.py") for name in imported]
+    return found

@@ -1,0 +1,49 @@
+"""The marks of a page name tests of its lesson, and each test is named."""
+
+from collections.abc import Iterator
+
+from course.claims import MARK, claim_tests, marks_of, test_module
+from course.page import Page, Problem
+from course.project import ROOT
+
+# Lessons whose sentences are still to be marked.
+UNMARKED = {
+    "keras-introduction/callbacks",
+    "keras-introduction/compilation",
+    "keras-introduction/functional-api",
+    "keras-introduction/sequential-api",
+    "keras-introduction/training",
+    "training-deep-networks/batch-norm",
+    "training-deep-networks/dropout",
+    "training-deep-networks/gradient-clipping",
+    "training-deep-networks/initialization",
+    "training-deep-networks/lr-schedules",
+    "training-deep-networks/optimizers",
+}
+
+
+def claim_problems(page: Page) -> Iterator[Problem]:
+    """Yield the marks that name no test, and the tests that no sentence of the page names."""
+    for line in page.prose:
+        if "](claim:" in MARK.sub("", line.text):
+            message = "a mark is written [✓](claim:name), behind the sentence that the test of this name tests"
+            yield Problem(page.file, line.page_line, message)
+    if len(page.file.parts) < 4 or not page.runnable:
+        return
+    module = test_module(page)
+    if not (ROOT / module).exists():
+        yield Problem(page.file, 1, f"the claims of this lesson have no tests: write {module}")
+        return
+    tests = claim_tests(page)
+    known = {test.claim for test in tests}
+    marks = marks_of(page)
+    for mark in marks:
+        if mark.claim not in known:
+            message = f"this sentence is marked as tested, and {module} has no test_{mark.claim}"
+            yield Problem(page.file, mark.line, message)
+    if page.name not in UNMARKED:
+        named = {mark.claim for mark in marks}
+        for test in tests:
+            if test.claim not in named:
+                message = f"no sentence of {page.file} names this test: mark one with [✓](claim:{test.claim})"
+                yield Problem(module, test.line, message)
