@@ -172,7 +172,7 @@ def test_a_document_says_the_same_in_both_languages(document):
 def test_a_document_names_programs_and_files_that_exist(document):
     text = (ROOT / f"{document}.md").read_text(encoding="utf-8")
     modules = re.findall(r"python -m (tests\.\w+)", text)
-    links = re.findall(r"\]\(([^)#:]+)", text)
+    links = re.findall(r"\]\(([^)#:]+)[)#]", text)
     files = [module.replace(".", "/") + ".py" for module in modules] + links
     assert [file for file in files if not (ROOT / file).exists()] == []
 

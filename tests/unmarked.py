@@ -8,7 +8,7 @@ import re
 import sys
 
 from course.claims import sentences_of
-from course.outputs import NUMBER
+from course.outputs import COMMENT, NUMBER
 from course.page import Page
 
 from tests.verify.course import Course
@@ -30,17 +30,12 @@ SOURCE = re.compile(r"\]\(https?:")
 
 def unmarked(page: Page):
     """Yield the sentences of a page for the reader to break."""
-    outputs = "\n".join(
-        line.text for block in page.blocks for line in block.lines if line.text.lstrip().startswith("#")
-    )
-    shown = set(NUMBER.findall(outputs))
+    lines = [line.text.strip() for block in page.blocks for line in block.lines]
+    shown = set(NUMBER.findall("\n".join(line for line in lines if COMMENT.match(line))))
     for sentence in sentences_of(page):
         proved = sentence.claims or SOURCE.search(sentence.text) or shown & set(NUMBER.findall(sentence.text))
-        if (
-            TELLING[page.edition].search(sentence.text)
-            and not proved
-            and not sentence.text.startswith(("#", "!!!", "???"))
-        ):
+        is_prose = not sentence.text.startswith(("#", "!!!", "???"))
+        if is_prose and not proved and TELLING[page.edition].search(sentence.text):
             yield sentence
 
 
