@@ -51,7 +51,7 @@ def timed(command, **options):
 
 def judging(*options):
     """Return the seconds of the command that judges pages."""
-    return timed([sys.executable, "-m", "pytest", "-q", "tests/test_pages.py", *options])
+    return timed([sys.executable, "-m", "pytest", "-q", "--numprocesses=0", "tests/test_pages.py", *options])
 
 
 def lessons():

@@ -24,7 +24,6 @@ PAGES = {
     file.relative_to("docs").with_suffix("").as_posix(): file for edition in EDITIONS for file in page_files(edition)
 }
 VERDICTS = pytest.StashKey[list[Verdict]]()
-RUNNER = pytest.StashKey[Runner]()
 
 
 def pytest_addoption(parser):
@@ -101,15 +100,39 @@ def expected_cost(page: Page):
     return receipt["seconds"] if receipt else math.inf, sum(len(block.text) for block in page.runnable)
 
 
+def pytest_xdist_auto_num_workers(config):
+    """Use one process for named pages, where starting more takes longer than they save, else one for each core."""
+    return 0 if config.option.page else None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Keep together in one process what shares something dear: a built site, a page's program, a lesson's fixtures."""
+    for item in items:
+        if "site" in item.fixturenames:
+            group = "site"
+        elif "page_file" in item.fixturenames:
+            group = Path(*item.callspec.params["page_file"].parts[2:]).as_posix()
+        elif "lesson" in item.fixturenames:
+            group = item.callspec.params["lesson"].page.name
+        else:
+            group = item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def runner(request, course):
-    """Runs the pages' programs, each distinct one once: all that are asked for begin with the first test."""
+    """Runs the pages' programs, each distinct one once.
+
+    Where one process judges all pages, all that are asked for begin with the first test.
+    """
     option = request.config.option
-    runner = request.config.stash[RUNNER] = Runner(option.fresh or "CI" in os.environ, option.time_limit)
-    files = [item.callspec.params["page_file"] for item in request.session.items if "runner" in item.fixturenames]
-    pages = [page for file in files if (page := course.pages[file]).runnable]
-    for page in sorted(pages, key=expected_cost, reverse=True):  # so that no long one ends alone
-        runner.submit(Program.of(page))
+    runner = Runner(option.fresh or "CI" in os.environ, option.time_limit)
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        files = [item.callspec.params["page_file"] for item in request.session.items if "runner" in item.fixturenames]
+        pages = [page for file in files if (page := course.pages[file]).runnable]
+        for page in sorted(pages, key=expected_cost, reverse=True):  # so that no long one ends alone
+            runner.submit(Program.of(page))
     yield runner
     runner.close()
 
@@ -158,23 +181,24 @@ def site(tmp_path_factory):
         yield Site(folder, url)
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    verdicts = config.stash[VERDICTS]
-    if not verdicts:
+def pytest_terminal_summary(terminalreporter):
+    """Say what was run, from what each page's test recorded, in whichever process it ran."""
+    runs = [
+        dict(report.user_properties)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call" and dict(report.user_properties).get("edition")
+    ]
+    if not runs:
         return
     terminalreporter.section("what was run")
     for edition in EDITIONS:
         count = Counter()
-        for verdict in verdicts:
-            if verdict.page.edition == edition:
-                result = verdict.result
+        for run in runs:
+            if run["edition"] == edition:
                 count["pages"] += 1
-                count["blocks"] += sum(block.language == "python" for block in verdict.page.blocks)
-                count["run"] += len(result.printed) - bool(result.failure) if result else 0
-                count["seconds"] += result.seconds if result else 0
+                count.update({key: run[key] for key in ("blocks", "run", "seconds")})
         terminalreporter.line(
             f"{edition}: {count['pages']} pages, {count['blocks']} Python blocks, {count['run']} run,"
             f" {count['seconds']:.0f} s of programs"
         )
-    runner = config.stash[RUNNER]
-    terminalreporter.line(f"{runner.submitted} distinct programs, {runner.recalled} recalled from earlier runs")

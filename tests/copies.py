@@ -28,7 +28,7 @@ def judge_copy(project, *options):
     options = ["tests/test_pages.py", f"--junitxml={report}", *options]
     environment = {name: value for name, value in os.environ.items() if name != "CI"}  # use the kept results
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
+        [sys.executable, "-m", "pytest", "-q", "--numprocesses=0", "-p", "no:cacheprovider", *options],
         cwd=project,
         env=environment,
         capture_output=True,

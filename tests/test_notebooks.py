@@ -4,7 +4,6 @@ import hashlib
 import os
 import re
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import lxml.html
@@ -101,15 +100,6 @@ def pictures(cell):
     return sum(output.output_type == "display_data" and "image/png" in output.data for output in cell.outputs)
 
 
-@pytest.fixture(scope="session")
-def executed(request):
-    """Map each lesson that was asked for to the future of its executed notebook; two kernels at a time."""
-    fresh = request.config.option.fresh or "CI" in os.environ
-    asked = [item.callspec.params["lesson"] for item in request.session.items if "executed" in item.fixturenames]
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        yield {lesson.page.name: pool.submit(run_or_recall, lesson, fresh) for lesson in asked}
-
-
 every_lesson = pytest.mark.parametrize(
     "lesson",
     [lesson for lessons in LESSONS.values() for lesson in lessons],
@@ -165,8 +155,8 @@ def test_both_editions_have_the_same_code(lesson):
 
 
 @every_english_lesson
-def test_notebook_runs_and_does_what_it_shows(lesson, executed):
-    cells = code_cells(executed[lesson.page.name].result())
+def test_notebook_runs_and_does_what_it_shows(lesson, pytestconfig):
+    cells = code_cells(run_or_recall(lesson, pytestconfig.option.fresh or "CI" in os.environ))
     problems = [difference(block, cell) for block, cell in zip(lesson.page.runnable, cells, strict=True)]
     for block, shown, cell in zip(lesson.page.runnable, code_cells(notebook_of(lesson)), cells, strict=True):
         if pictures(shown) != pictures(cell):

@@ -6,10 +6,15 @@ from tests.verify.checks.sections import section_problems
 from tests.verify.verdict import judge
 
 
-def test_page_is_true(page_file, course, runner, verdicts, tmp_path, pytestconfig):
+def test_page_is_true(page_file, course, runner, verdicts, tmp_path, pytestconfig, record_property):
     """One bad page is one failure, which names everything that is wrong with it."""
     verdict = judge(course.pages[page_file], course, runner, tmp_path)
     verdicts.append(verdict)
+    result = verdict.result
+    record_property("edition", verdict.page.edition)
+    record_property("blocks", sum(block.language == "python" for block in verdict.page.blocks))
+    record_property("run", len(result.printed) - bool(result.failure) if result else 0)
+    record_property("seconds", result.seconds if result else 0)
     if problems := verdict.left(pytestconfig.option.update, pytestconfig.option.translated):
         pytest.fail("\n".join(map(str, problems)), pytrace=False)
 
