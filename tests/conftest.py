@@ -44,7 +44,10 @@ def pytest_addoption(parser):
         action="store_true",
         help="mark the Chinese sections of the named pages as true to the English of today",
     )
-    course.addoption("--fresh", action="store_true", help="run also the programs whose results were kept")
+    course.addoption(
+        "--fresh", action="store_true", help="run also what passed before and has not changed; so it is under CI"
+    )
+    course.addoption("--kept", action="store_true", help="under CI too, reuse the results of what has not changed")
     course.addoption(
         "--time-limit",
         type=float,
@@ -56,6 +59,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.stash[VERDICTS] = []
+    config.option.fresh |= "CI" in os.environ and not config.option.kept
     for option in ("update", "translated"):
         if getattr(config.option, option) and not config.option.page:
             raise pytest.UsageError(f"--{option} writes: name each page that it may write with --page")
@@ -127,7 +131,7 @@ def runner(request, course):
     Where one process judges all pages, all that are asked for begin with the first test.
     """
     option = request.config.option
-    runner = Runner(option.fresh or "CI" in os.environ, option.time_limit)
+    runner = Runner(option.fresh, option.time_limit)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         files = [item.callspec.params["page_file"] for item in request.session.items if "runner" in item.fixturenames]
         pages = [page for file in files if (page := course.pages[file]).runnable]

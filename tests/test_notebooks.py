@@ -1,7 +1,6 @@
 """The notebooks are the lessons: valid, without a trace of the site's syntax, and they do what they show."""
 
 import hashlib
-import os
 import re
 import tempfile
 from pathlib import Path
@@ -156,7 +155,7 @@ def test_both_editions_have_the_same_code(lesson):
 
 @every_english_lesson
 def test_notebook_runs_and_does_what_it_shows(lesson, pytestconfig):
-    cells = code_cells(run_or_recall(lesson, pytestconfig.option.fresh or "CI" in os.environ))
+    cells = code_cells(run_or_recall(lesson, pytestconfig.option.fresh))
     problems = [difference(block, cell) for block, cell in zip(lesson.page.runnable, cells, strict=True)]
     for block, shown, cell in zip(lesson.page.runnable, code_cells(notebook_of(lesson)), cells, strict=True):
         if pictures(shown) != pictures(cell):

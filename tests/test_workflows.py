@@ -110,6 +110,17 @@ def test_no_job_may_do_or_take_more_than_it_says(workflow):
         assert "uses" in job or job["timeout-minutes"] <= 60, name
 
 
+def test_pull_requests_reuse_what_only_main_writes():
+    steps = jobs(ROOT / ".github/workflows/test.yml")["test"]["steps"]
+    (restore,) = [step for step in steps if "actions/cache/restore" in step.get("uses", "")]
+    (save,) = [step for step in steps if "actions/cache/save" in step.get("uses", "")]
+    assert restore["if"] == "github.event_name == 'pull_request'"
+    assert save["if"] == "github.event_name == 'push' && github.ref == 'refs/heads/main'"
+    assert restore["with"]["path"] == save["with"]["path"]
+    assert save["with"]["key"].startswith(restore["with"]["restore-keys"])
+    assert not any("actions/cache" in step.get("uses", "") for step in steps if step not in (restore, save))
+
+
 def test_pull_requests_are_given_no_secret():
     assert "secrets" not in (WORKFLOWS / "test.yml").read_text(encoding="utf-8")
 
@@ -344,7 +355,7 @@ def test_the_tests_run_on_the_python_that_was_asked_for():
 def test_each_python_has_results_of_its_own_and_one_of_them_uploads_the_receipts():
     steps = jobs("test.yml")["test"]["steps"]
     (test,) = (step for step in steps if step.get("run") == ".ci/run")
-    assert test["env"]["PYTEST_ADDOPTS"] == "--junit-xml=results/${{ matrix.python }}.xml"
+    assert test["env"]["PYTEST_ADDOPTS"].startswith("--junit-xml=results/${{ matrix.python }}.xml ")
     uploads = {step["with"]["name"]: step for step in steps if "upload-artifact" in step.get("uses", "")}
     assert list(uploads) == ["results-${{ matrix.python }}", "receipts"]
     assert uploads["receipts"]["if"] == f"${{{{ !cancelled() && matrix.python == '{drift.pythons()[0]}' }}}}"
