@@ -61,10 +61,10 @@ def multiply_lessons(project, times):
                     navigation.write(f"  - {name}-{number}.md\n")
 
 
-def judge_copy(project, *options):
-    """Judge the pages and snippets of the copy; return the failure of each test, "" if none, and the output."""
+def judge_copy(project, *options, tests="tests/test_pages.py"):
+    """Run tests of the copy, those of its pages; return the failure of each test, "" if none, and the output."""
     report = project / "report.xml"
-    options = ["tests/test_pages.py", f"--junitxml={report}", *options]
+    options = [tests, f"--junitxml={report}", *options]
     environment = {name: value for name, value in os.environ.items() if name != "CI"}  # use the kept results
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--numprocesses=0", "-p", "no:cacheprovider", *options],

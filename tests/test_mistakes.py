@@ -304,3 +304,12 @@ def test_update_wrote_what_was_printed_also_where_the_old_number_was_near(judged
     _, _, project = judged
     module = (project / "snippets" / "sample" / "sound.py").read_text(encoding="utf-8")
     assert "#> 2.0\n" in module and f"#~ {2 / 3}\n" in module
+
+
+def test_a_claim_that_fails_says_which_sentences_fall(judged):
+    _, _, project = judged
+    file = project / "tests/snippets/sample/test_narrow_space.py"
+    file.write_text(file.read_text(encoding="utf-8").replace("1 < mean", "2 < mean"), encoding="utf-8")
+    _, output = judge_copy(project, tests=str(file.relative_to(project)))
+    assert "docs/en/sample/narrow-space.md:8: What [the end](#end) holds.\n" in output
+    assert re.search(r"docs/zh/sample/narrow-space\.md:\d+: .*损失函数（loss function）。\n", output)
