@@ -100,8 +100,8 @@ def main():
     # --8<-- [start:load]
     train, validation, test = noisy_digits(seed=0)
     right = noisy_digits(seed=0, wrong=0.0)[0][1]
-    print("wrong labels to train on:", np.sum(train[1] != right), "of 400")
-    #> wrong labels to train on: 105 of 400
+    print("wrong training labels:", np.sum(train[1] != right), "of 400")
+    #> wrong training labels: 105 of 400
     # --8<-- [end:load]
 
     # --8<-- [start:without]

