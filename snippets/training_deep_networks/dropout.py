@@ -70,7 +70,6 @@ def trained(optimizer, l2=0.0):
 # --8<-- [start:always]
 class AlwaysDropout(keras.layers.Dropout):
     """Dropout that stays on in `predict` and `evaluate`."""
-
     def call(self, inputs, training=None):
         return super().call(inputs, training=True)
 # --8<-- [end:always]
@@ -79,12 +78,10 @@ class AlwaysDropout(keras.layers.Dropout):
 # --8<-- [start:solution-3-class]
 class ChannelDropout(keras.layers.Layer):
     """One mask for all steps of an example, another for each example."""
-
     def __init__(self, rate, **options):
         super().__init__(**options)
         self.rate = rate
         self.seed_generator = keras.random.SeedGenerator()
-
     def call(self, inputs, training=False):
         if not training:
             return inputs

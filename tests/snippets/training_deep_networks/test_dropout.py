@@ -27,11 +27,11 @@ def drops(answer):
 
 
 def split(seed, wrong, n):
-    """Images and labels to train on and to validate on, `n` each, some labels wrong; and 900 right ones."""
+    """Images and labels to train on and to validate on, `n` each, some labels wrong; and 600 right ones."""
     digits = load_digits()
     images = (digits.data / 16).astype("float32")
     x, x_test, y, y_test = train_test_split(
-        images, digits.target, train_size=2 * n, test_size=900, stratify=digits.target, random_state=seed
+        images, digits.target, train_size=2 * n, test_size=600, stratify=digits.target, random_state=seed
     )
     random = np.random.default_rng(seed)
     hit = random.random(2 * n) < wrong
@@ -150,9 +150,9 @@ def settings(name, *values):
 
 RATES = settings("rate", 0.0, 0.25, 0.5, 0.75)
 WRONG = {
-    "adam": dict(wrong=0.3, units=(100,), epochs=50, rate=0.002),
-    "fewer wrong, faster": dict(wrong=0.15, units=(64,), epochs=60, rate=0.004),
-    "sgd": dict(wrong=0.3, units=(64,), epochs=120, rate=0.15, adam=False),
+    "adam": dict(every=2, wrong=0.3, units=(100,), epochs=40, rate=0.002),
+    "fewer wrong, faster": dict(every=2, wrong=0.15, units=(64,), epochs=60, rate=0.004),
+    "sgd": dict(every=2, wrong=0.3, units=(64,), epochs=120, rate=0.15, adam=False),
 }
 
 
@@ -161,7 +161,7 @@ def error(differences):
 
 
 def test_on_wrong_labels_dropout_keeps_what_memorising_destroys():
-    """Without dropout more wrong labels are reproduced at the end, and fewer clean test images are right."""
+    """Rates of 0.25, 0.5 and 0.75 end with more test images right; those from 0.5 reproduce fewer labels."""
     networks, data, curve = train([{"seed": 0, "l2": 0.001}], n=100, units=(32, 16), epochs=3, every=1, shuffle=False)
     start = Networks([{"seed": 0}], (32, 16))
     penalty = keras.regularizers.L2(0.001)
@@ -180,14 +180,14 @@ def test_on_wrong_labels_dropout_keeps_what_memorising_destroys():
             gain = test[k] - test[0]
             assert gain.mean() > 0.01 and gain.mean() > 3 * error(gain)
             fewer = reproduced[0] - reproduced[k]
-            assert fewer.mean() > 2 * error(fewer)
+            assert k == 1 or fewer.mean() > 2 * error(fewer)
 
 
 def test_on_clean_labels_a_rate_of_half_moves_little():
     """With right labels and training to the end, 0.25 and 0.5 change accuracy by less than a percentage point."""
-    for options in (dict(epochs=80), dict(epochs=40, rate=0.004), dict(epochs=120, n=100, rate=0.002)):
+    for options in (dict(epochs=60), dict(epochs=30, rate=0.004), dict(epochs=100, n=100, rate=0.002)):
         reproduced, test, _ = experiment(RATES[:3], wrong=0.0, **options)
-        assert reproduced.mean() > 0.98
+        assert reproduced.mean() > 0.97
         for k in (1, 2):
             assert abs(np.mean(test[k] - test[0])) < 0.01
 
@@ -484,23 +484,26 @@ def test_dropout_on_the_output_buys_false_certainty(seed):
         model.add(keras.layers.Dense(10, "softmax"))
         model.add(keras.layers.Dropout(rate))
         model.compile(optimizer=keras.optimizers.Adam(0.01), loss="sparse_categorical_crossentropy")
-        first.append(float(keras.losses.sparse_categorical_crossentropy(y, model(x, training=True)).numpy().mean()))
+        first.append(np.mean(keras.losses.sparse_categorical_crossentropy(y, model(x, training=True))))
         model.fit(x, y, batch_size=50, epochs=15, verbose=0)
-        losses.append(model.evaluate(*test, batch_size=300, verbose=0))
+        losses.append(np.mean(keras.losses.sparse_categorical_crossentropy(test[1], model(test[0]))))
     assert 7 < first[1] < 10 and first[0] < 3
     assert losses[1] > 2 * losses[0]
 
 
 def test_fit_reports_accuracy_with_dropout_on():
-    """On the same images `evaluate` gives more than the training accuracy that `fit` shows, at each rate."""
+    """With weights that stand still, `fit` shows less than `evaluate` on the same images, and as much at rate 0."""
     x, y = split(0, wrong=0.0, n=300)[0]
-    for rate, seed in ((0.25, 0), (0.75, 1)):
+    for rate, seed in ((0.0, 0), (0.4, 1)):
         keras.utils.set_random_seed(seed)
         layers = [keras.layers.Dense(128, "relu"), keras.layers.Dropout(rate), keras.layers.Dense(10, "softmax")]
         model = keras.Sequential([keras.Input(shape=(64,)), *layers])
         model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-        shown = model.fit(x, y, batch_size=100, epochs=8, verbose=0).history["accuracy"][-1]
-        assert model.evaluate(x, y, verbose=0)[1] > shown + 0.01
+        model.fit(x, y, batch_size=100, epochs=8, verbose=0)
+        model.optimizer.learning_rate = 0.0
+        shown = model.fit(x, y, batch_size=100, verbose=0).history["accuracy"][0]
+        less = model.evaluate(x, y, verbose=0)[1] - shown
+        assert less > 0.01 if rate else abs(less) < 1e-6
 
 
 def test_fifty_passes_are_no_better_than_dropout_off():
@@ -513,7 +516,7 @@ def test_fifty_passes_are_no_better_than_dropout_off():
         results = []
         for answer in (passes[0], np.mean(passes, axis=0), networks.forward(x)[0]):
             right = answer.argmax(-1) == y
-            surest = np.argsort(-answer.max(-1), axis=1)[:, :600]
+            surest = np.argsort(-answer.max(-1), axis=1)[:, :400]
             results.append([right.mean(1), np.take_along_axis(right, surest, 1).mean(1)])
         one, mean, plain = np.array(results)
         assert np.all(mean[0] > one[0] + 0.01)
