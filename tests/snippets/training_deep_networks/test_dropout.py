@@ -1,208 +1,535 @@
-"""What the lesson on dropout and regularization claims."""
+"""What the lesson on dropout claims, each claim over a range.
+
+Experiments with many seeds run in a laboratory of their own: `train` trains many small networks side by
+side in NumPy, one on each index of axis 0. `test_on_wrong_labels_dropout_keeps_what_memorising_destroys`
+begins by proving it equal to Keras.
+"""
+
+import functools
+import tempfile
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import ops
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
 
-from snippets.training_deep_networks.dropout import (
-    Lab,
-    MaskPerSample,
-    adam_steps,
-    build_classifier,
-    cross_entropy,
-    inverted_dropout,
-    judge,
-    keras_steps,
-    mean_and_error,
-    noisy_digits,
-    run,
-    ten_steps,
-)
+from snippets.training_deep_networks.dropout import AlwaysDropout, ChannelDropout, dropout, trained
+
+ONES = np.ones((4, 50), "float32")
 
 
-@pytest.fixture(scope="module")
-def lab():
-    return Lab(units=32)
+def drops(answer):
+    """Whether something was set to zero in what was all ones."""
+    return bool(np.any(ops.convert_to_numpy(answer) == 0))
 
 
-@pytest.fixture(scope="module")
-def noisy():
-    return [noisy_digits(seed) for seed in range(3)]
+def split(seed, wrong, n):
+    """Images and labels to train on and to validate on, `n` each, some labels wrong; and 600 right ones."""
+    digits = load_digits()
+    images = (digits.data / 16).astype("float32")
+    x, x_test, y, y_test = train_test_split(
+        images, digits.target, train_size=2 * n, test_size=600, stratify=digits.target, random_state=seed
+    )
+    random = np.random.default_rng(seed)
+    hit = random.random(2 * n) < wrong
+    y = np.where(hit, (y + random.integers(1, 10, 2 * n)) % 10, y)
+    return (x[:n], y[:n]), (x[n:], y[n:]), (x_test, y_test)
 
 
-def one_call(lab, data, **knobs):
-    """The weights after ten steps from the start of seed 0."""
-    knobs = {"l1": 0.0, "l2": 0.0, "decay": 0.0, **knobs}
-    for layer in (lab.hidden, lab.output):
-        layer.kernel.assign(keras.initializers.GlorotUniform(0)(layer.kernel.shape))
-        layer.bias.assign(ops.zeros_like(layer.bias))
-    for variable in lab.optimizer.variables:
-        if variable.name != "learning_rate":
-            variable.assign(ops.zeros_like(variable))
-    ten_steps(lab, *data[0], None, *(tf.constant(value) for value in knobs.values()))
-    return lab.model.get_weights()
+def softmax(logits):
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
 
 
-def keras_fit(data, optimizer, penalty=None):
-    """The same ten steps, by Keras' own layers, optimizer and fit."""
-    model = keras.Sequential([keras.Input(shape=(64,))])
-    for units, activation in ((32, "relu"), (10, None)):
-        model.add(
-            keras.layers.Dense(
-                units,
-                activation,
-                kernel_regularizer=penalty,
-                kernel_initializer=keras.initializers.GlorotUniform(0),
-            )
-        )
-    optimizer.exclude_from_weight_decay(var_names=["bias"])
-    model.compile(optimizer, loss=cross_entropy)
-    model.fit(*data[0], batch_size=300, epochs=10, verbose=0)
-    return model.get_weights()
+class Networks:
+    """Networks of ReLU layers, dropout after each hidden one; index 0 of every array is the network."""
+
+    def __init__(self, runs, units):
+        self.runs = runs
+        sizes = (64, *units, 10)
+        self.kernels, self.biases = [], []
+        for layer, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:])):
+            limit = np.sqrt(6 / (fan_in + fan_out))
+            shape = (fan_in, fan_out)
+            draws = [np.random.default_rng([run["seed"], layer]).uniform(-limit, limit, shape) for run in runs]
+            self.kernels.append(np.stack(draws).astype("float32"))
+            self.biases.append(np.zeros((len(runs), 1, fan_out), "float32"))
+        self.random = np.random.default_rng(1)
+
+    def knob(self, name):
+        return np.array([run.get(name, 0) for run in self.runs], "float32")[:, None, None]
+
+    def forward(self, x, drop=False):
+        """Return probabilities, and for each layer what went in and by what its input was multiplied."""
+        inputs, factors, rate = [x], [], self.knob("rate")
+        for kernel, bias in zip(self.kernels[:-1], self.biases):
+            x = np.maximum(x @ kernel + bias, 0)
+            factor = (x > 0).astype("float32")
+            if drop:
+                mask = self.random.integers(0, 256, x.shape, dtype=np.uint8) >= rate * 256
+                factor *= mask / (1 - rate)
+                x = x * mask / (1 - rate)
+            inputs.append(x)
+            factors.append(factor)
+        return softmax(x @ self.kernels[-1] + self.biases[-1]), inputs, factors
+
+    def gradients(self, x, y):
+        probabilities, inputs, factors = self.forward(x, drop=bool(self.knob("rate").any()))
+        picked = np.take_along_axis(probabilities, y[..., None], -1)
+        np.put_along_axis(probabilities, y[..., None], picked - 1, -1)
+        error = probabilities / y.shape[1]
+        kernels, biases = [], []
+        for layer in reversed(range(len(self.kernels))):
+            kernels.insert(0, inputs[layer].transpose(0, 2, 1) @ error)
+            if self.knob("l2").any():
+                kernels[0] += 2 * self.knob("l2") * self.kernels[layer]
+            biases.insert(0, error.sum(1, keepdims=True))
+            if layer:
+                error = error @ self.kernels[layer].transpose(0, 2, 1) * factors[layer - 1]
+        return kernels + biases
 
 
-def close(first, second):
-    return all(np.allclose(a, b, atol=2e-3) for a, b in zip(first, second, strict=True))
+def train(runs, wrong=0.3, n=300, units=(128,), epochs=100, rate=0.001, adam=True, every=5, shuffle=True):
+    """Train; return the networks, their data, and (time, run, part, loss or accuracy)."""
+    networks = Networks(runs, units)
+    by_seed = {seed: split(seed, wrong, n) for seed in {run["seed"] for run in runs}}
+    data = [[np.stack([by_seed[run["seed"]][part][i] for run in runs]) for i in (0, 1)] for part in range(3)]
+    decay = networks.knob("decay")
+    variables = networks.kernels + networks.biases
+    first, second = ([np.zeros_like(v) for v in variables] for _ in range(2))
+    random, step, curve = np.random.default_rng(0), 0, []
+    for epoch in range(epochs + 1):
+        if epoch % every == 0:
+            curve.append([judge(networks, *part) for part in data])
+        order = np.tile(np.arange(n), (len(runs), 1))
+        order = random.permuted(order, axis=1) if shuffle else order
+        for start in range(0, n if epoch < epochs else 0, 32):
+            chosen, step = order[:, start : start + 32], step + 1
+            x, y = (part[np.arange(len(runs))[:, None], chosen] for part in data[0])
+            for i, gradient in enumerate(networks.gradients(x, y)):
+                if i < len(networks.kernels) and decay.any():
+                    variables[i] -= rate * decay * variables[i]
+                if adam:
+                    first[i] *= 0.9
+                    first[i] += 0.1 * gradient
+                    second[i] *= 0.999
+                    second[i] += 0.001 * gradient**2
+                    update = first[i] / (np.sqrt(second[i]) + 1e-7)
+                    update *= rate * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+                    variables[i] -= update
+                else:
+                    variables[i] -= rate * gradient
+    return networks, data, np.moveaxis(np.array(curve), 3, 1)
 
 
-def test_three_labels_in_ten_are_wrong_and_the_test_labels_are_right(noisy):
-    clean = noisy_digits(0, wrong=0.0)
-    for part in (0, 1):
-        assert np.array_equal(clean[part][0], noisy[0][part][0])
-    wrong = [np.mean(clean[part][1] != noisy[0][part][1]) for part in range(3)]
-    assert np.mean(wrong[:2]) == pytest.approx(0.3, abs=0.005)
-    assert wrong[2] == 0
+def judge(networks, x, y):
+    probabilities = networks.forward(x)[0]
+    right = np.take_along_axis(probabilities, y[..., None], -1)[..., 0]
+    return -np.log(np.maximum(right, 1e-7)).mean(1), (probabilities.argmax(-1) == y).mean(1)
+
+
+@functools.cache
+def experiment(settings, seeds=10, **options):
+    """Return training and test accuracy at the end, and test accuracy where the validation loss was least.
+
+    Each has the shape (settings, seeds).
+    """
+    runs = [{"seed": seed, **dict(setting)} for setting in settings for seed in range(seeds)]
+    curve = train(runs, **options)[2]
+    best = curve[:, :, 1, 0].argmin(0)
+    results = curve[-1, :, 0, 1], curve[-1, :, 2, 1], curve[best, range(len(runs)), 2, 1]
+    return [result.reshape(len(settings), seeds) for result in results]
+
+
+def settings(name, *values):
+    return tuple(((name, value),) for value in values)
+
+
+RATES = settings("rate", 0.0, 0.25, 0.5, 0.75)
+WRONG = {
+    "adam": dict(every=2, wrong=0.3, units=(100,), epochs=40, rate=0.002),
+    "fewer wrong, faster": dict(every=2, wrong=0.15, units=(64,), epochs=60, rate=0.004),
+    "sgd": dict(every=2, wrong=0.3, units=(64,), epochs=120, rate=0.15, adam=False),
+}
+
+
+def error(differences):
+    return np.std(differences, ddof=1) / np.sqrt(len(differences))
+
+
+def test_on_wrong_labels_dropout_keeps_what_memorising_destroys():
+    """Rates of 0.25, 0.5 and 0.75 end with more test images right; those from 0.5 reproduce fewer labels."""
+    networks, data, curve = train([{"seed": 0, "l2": 0.001}], n=100, units=(32, 16), epochs=3, every=1, shuffle=False)
+    start = Networks([{"seed": 0}], (32, 16))
+    penalty = keras.regularizers.L2(0.001)
+    dense = [keras.layers.Dense(size, "relu", kernel_regularizer=penalty) for size in (32, 16)]
+    dense.append(keras.layers.Dense(10, "softmax", kernel_regularizer=penalty))
+    model = keras.Sequential([keras.Input(shape=(64,)), *dense])
+    for layer, kernel in zip(dense, start.kernels):
+        layer.kernel.assign(kernel[0])
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    model.fit(*(part[0] for part in data[0]), epochs=3, shuffle=False, verbose=0)
+    for layer, kernel in zip(dense, networks.kernels):
+        assert ops.convert_to_numpy(layer.kernel) == pytest.approx(kernel[0], abs=1e-4)
+    for options in WRONG.values():
+        reproduced, test, _ = experiment(RATES, **options)
+        for k in (1, 2, 3):
+            gain = test[k] - test[0]
+            assert gain.mean() > 0.01 and gain.mean() > 3 * error(gain)
+            fewer = reproduced[0] - reproduced[k]
+            assert k == 1 or fewer.mean() > 2 * error(fewer)
+
+
+def test_on_clean_labels_a_rate_of_half_moves_little():
+    """With right labels and training to the end, 0.25 and 0.5 change accuracy by less than a percentage point."""
+    for options in (dict(epochs=60), dict(epochs=30, rate=0.004), dict(epochs=100, n=100, rate=0.002)):
+        reproduced, test, _ = experiment(RATES[:3], wrong=0.0, **options)
+        assert reproduced.mean() > 0.97
+        for k in (1, 2):
+            assert abs(np.mean(test[k] - test[0])) < 0.01
+
+
+def test_in_short_training_dropout_is_behind():
+    """With right labels and few epochs, networks with dropout are not yet as far, the higher the rate the less."""
+    for options in (dict(epochs=10), dict(epochs=20), dict(epochs=6, rate=0.003), dict(units=(64, 64), epochs=12)):
+        _, test, _ = experiment(RATES[::2], wrong=0.0, **options)
+        behind = test[0] - test[1]
+        assert behind.mean() > 0.005 and behind.mean() > 3 * error(behind)
+
+
+def test_narrow_layers_lose():
+    """With 8 or 16 units dropout lowers training and test accuracy, the narrower the more."""
+    lost = []
+    for units in (8, 16):
+        for options in (dict(rate=0.003), dict(rate=0.006, epochs=80)):
+            reproduced, test, _ = experiment(RATES[::2], wrong=0.0, units=(units,), **options)
+            loss = test[0] - test[1]
+            assert loss.mean() > 2 * error(loss)
+            assert reproduced[1].mean() < reproduced[0].mean()
+            lost.append(loss.mean())
+    assert np.mean(lost[:2]) > np.mean(lost[2:])
+
+
+def test_stopping_early_gets_most_of_it():
+    """On wrong labels early stopping alone gains more than half of what the best rate gains at the end."""
+    for options in WRONG.values():
+        _, end, stopped = experiment(RATES, **options)
+        best = (end.mean(1) - end[0].mean()).max()
+        assert np.mean(stopped[0] - end[0]) > 0.5 * best
+
+
+def test_both_are_at_least_as_good_as_stopping_alone():
+    """With early stopping, a rate of 0.5 adds from nothing to a few points on wrong labels."""
+    gains = []
+    for options in WRONG.values():
+        _, _, stopped = experiment(RATES, **options)
+        gains.append(stopped[2] - stopped[0])
+        assert -0.005 < gains[-1].mean() < 0.05
+    together = np.mean(gains, axis=0)
+    assert together.mean() > 2 * error(together)
+
+
+def test_dropout_postpones_memorising():
+    """Trained far longer, the network with dropout reproduces the wrong labels too and loses test accuracy."""
+    for options in (dict(units=(64,), epochs=250, rate=0.006), dict(units=(256,), epochs=60, rate=0.006)):
+        reproduced, end, stopped = experiment(RATES[2:3], seeds=4, every=10, **options)
+        fallen = stopped[0] - end[0]
+        assert reproduced.mean() > 0.9
+        assert fallen.mean() > 0.03 and fallen.mean() > 3 * error(fallen)
+
+
+def test_the_kind_matters_less_than_the_strength():
+    """Dropout, L2 and decay, each at its best, end within two points; four times the strength costs more."""
+    best = []
+    for name, values in {"rate": (0.5, 0.75, 0.875), "l2": (0.002, 0.008, 0.032), "decay": (0.5, 2.0, 8.0)}.items():
+        _, end, _ = experiment(settings(name, *values), seeds=5, epochs=50, rate=0.002)
+        means = end.mean(1)
+        assert means.argmax() == 1, "the best strength lies inside the grid"
+        best.append(means[1])
+        assert name == "rate" or means[1] - means[[0, 2]].max() > 0.02
+    assert max(best) - min(best) < 0.02
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.5, 0.8])
-def test_mean_is_kept_and_variance_is_as_the_formula_says_by_hand_and_by_keras(rate):
-    x = np.full(100_000, 2.0, "float32")
-    for y in (inverted_dropout(x, rate, seed=1), keras.layers.Dropout(rate, seed=1)(x, training=True)):
-        y = np.array(y)
-        assert np.unique(y) == pytest.approx([0, 2 / (1 - rate)])
-        assert np.mean(y == 0) == pytest.approx(rate, abs=0.01)
-        assert y.mean() == pytest.approx(2, rel=0.03)
-        assert y.var() == pytest.approx(4 * rate / (1 - rate), rel=0.03)
+def test_the_mean_is_kept_and_the_variance_raised(rate):
+    """Kept numbers are divided by 1 - rate: the mean stays, the variance is rate / (1 - rate) times x²."""
+    for x in (-2.0, 0.5):
+        many = np.full(200_000, x, "float32")
+        y = ops.convert_to_numpy(keras.layers.Dropout(rate, seed=1)(many, training=True))
+        assert np.unique(y) == pytest.approx(sorted([0, x / (1 - rate)]))
+        assert y.mean() == pytest.approx(x, rel=0.02)
+        assert y.var() == pytest.approx(x * x * rate / (1 - rate), rel=0.02)
 
 
-def test_the_gradient_goes_through_the_same_mask():
-    x = tf.ones((1, 100))
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        y = keras.layers.Dropout(0.5)(x, training=True)
-        total = ops.sum(y)
-    assert np.array_equal(tape.gradient(total, x), y)
+@pytest.mark.parametrize("rate", [0.1, 0.4, 0.7])
+def test_on_a_linear_model_dropout_is_a_penalty(rate):
+    """Averaged over masks, squared error with dropout is the plain one plus a weighted sum of squares."""
+    for seed in (1, 2):
+        random = np.random.default_rng(seed)
+        x, w, t = random.normal(1, 2, (20, 5)), random.normal(size=5), random.normal(size=20)
+        averaged = np.mean((dropout(x, rate, random.random((40_000, 20, 5)) >= rate) @ w - t) ** 2)
+        penalty = rate / (1 - rate) * np.sum(w**2 * np.mean(x**2, axis=0))
+        assert averaged == pytest.approx(np.mean((x @ w - t) ** 2) + penalty, rel=0.02)
+        assert penalty > 0.02 * averaged
 
 
-def test_nothing_is_dropped_unless_training_even_when_frozen_is_dropped():
-    layer, x = keras.layers.Dropout(0.5), np.ones((4, 50), "float32")
-    assert np.array_equal(layer(x), x)
-    layer.trainable = False
-    assert not np.array_equal(layer(x, training=True), x)
-    assert layer.count_params() == 0
+def test_the_rate_is_a_probability():
+    """How many numbers are dropped varies from call to call, by the binomial distribution."""
+    layer = keras.layers.Dropout(0.25, seed=0)
+    counts = [np.sum(ops.convert_to_numpy(layer(ONES, training=True)) == 0) for _ in range(100)]
+    assert np.std(counts) == pytest.approx(np.sqrt(200 * 0.25 * 0.75), rel=0.25)
 
 
-def test_spatial_dropout_drops_whole_channels():
-    x = np.ones((3, 5, 6, 40), "float32")
-    y = np.array(keras.layers.SpatialDropout2D(0.5, seed=0)(x, training=True))
-    assert np.array_equal(y, np.broadcast_to(y[:, :1, :1], y.shape))
-    assert set(np.unique(y)) == {0, 2}
-    y = np.array(keras.layers.Dropout(0.5, noise_shape=(None, 5, 1, 1), seed=0)(x, training=True))
-    assert np.array_equal(y, np.broadcast_to(y[:, :, :1, :1], y.shape))
+def test_one_seed_for_two_layers_is_one_mask():
+    """Layers made with the same integer seed drop the same positions; without a seed they do not."""
+    for seed, same in ((1, True), (7, True), (None, False)):
+        first, second = (ops.convert_to_numpy(keras.layers.Dropout(0.5, seed=seed)(ONES, training=True)) for _ in "ab")
+        assert np.array_equal(first, second) == same
 
 
-def test_the_layer_of_the_exercise_has_one_mask_for_all_steps():
-    x = np.ones((4, 5, 60), "float32")
-    layer = MaskPerSample(0.5)
-    y = np.array(layer(x, training=True))
-    assert np.array_equal(y, np.broadcast_to(y[:, :1], y.shape))
-    assert not np.array_equal(y[0], y[1])
-    assert not np.array_equal(y, layer(x, training=True))
-    assert np.array_equal(layer(x), x)
+def test_the_state_of_the_seed_is_not_saved():
+    """A layer counts its calls in its seed state; a model loaded from `.keras` begins to count anew."""
+    model = keras.Sequential([keras.Input(shape=(50,)), keras.layers.Dropout(0.5, seed=1)])
+    for _ in range(5):
+        model(ONES, training=True)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder, "model.keras"))
+        loaded = keras.models.load_model(Path(folder, "model.keras"))
+    before, after = (ops.convert_to_numpy(m.layers[0].seed_generator.state) for m in (model, loaded))
+    assert before[1] == 5 and after[1] == 0
+    assert model.count_params() == 0 and model.get_weights() == []
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_l2_is_half_the_weight_decay_for_plain_sgd_only(momentum):
-    random = np.random.default_rng(0)
-    w, gradients = random.normal(size=4).astype("float32"), random.normal(size=(10, 4)).astype("float32")
-    penalty = keras_steps(keras.optimizers.SGD(0.1, momentum), w, gradients, l2=0.05)
-    decay = keras_steps(keras.optimizers.SGD(0.1, momentum, weight_decay=0.1), w, gradients)
-    assert np.allclose(penalty, decay, atol=1e-5) == (momentum == 0)
+def test_only_training_drops():
+    """`fit` and `train_on_batch` drop; `evaluate`, `predict` and a plain call do not, frozen or not."""
+    for trainable in (True, False):
+        layer = keras.layers.Dropout(0.5, trainable=trainable)
+        model = keras.Sequential([keras.Input(shape=(50,)), layer])
+        model.compile(optimizer="sgd", loss="mse")
+        assert not drops(model(ONES)) and not drops(model.predict(ONES, verbose=0))
+        assert model.evaluate(ONES, ONES, verbose=0) == 0 and model.test_on_batch(ONES, ONES) == 0
+        assert drops(model(ONES, training=True)) and drops(layer(ONES, training=True))
+    outer = keras.Sequential([keras.Input(shape=(50,)), keras.layers.Dropout(0.5), keras.layers.Dense(50)])
+    outer.layers[1].set_weights([np.eye(50), np.zeros(50)])
+    outer.compile(optimizer=keras.optimizers.SGD(0.0), loss="mse")
+    assert outer.evaluate(ONES, ONES, verbose=0) < 1e-6
+    assert outer.train_on_batch(ONES, ONES) > 0.5
+    assert outer.fit(ONES, ONES, verbose=0).history["loss"][0] > 0.5
 
 
-def test_adam_with_a_penalty_and_adamw_are_those_of_numpy_and_differ():
-    random = np.random.default_rng(1)
-    w, gradients = random.normal(size=4).astype("float32"), random.normal(size=(10, 4)).astype("float32")
-    penalty = keras_steps(keras.optimizers.Adam(0.01), w, gradients, l2=0.25)
-    decay = keras_steps(keras.optimizers.AdamW(0.01, weight_decay=0.5), w, gradients)
-    assert penalty == pytest.approx(adam_steps(w, gradients, l2=0.25), abs=1e-5)
-    assert decay == pytest.approx(adam_steps(w, gradients, decay=0.5), abs=1e-5)
-    assert not np.allclose(penalty, decay, atol=0.01)
+def test_a_loop_of_your_own_must_ask():
+    """`model(x)` has neither dropout nor penalties: they are in `model(x, training=True)` and `model.losses`."""
+    for strength in (0.01, 0.1):
+        layer = keras.layers.Dense(50, use_bias=False, kernel_regularizer=keras.regularizers.L2(strength))
+        model = keras.Sequential([keras.Input(shape=(50,)), keras.layers.Dropout(0.5), layer])
+        layer.set_weights([np.eye(50)])
+        assert np.allclose(model(ONES), ONES)
+        assert drops(model(ONES, training=True))
+        assert float(sum(model.losses)) == pytest.approx(strength * 50, rel=1e-4)
 
 
-def test_decay_does_not_ask_how_large_gradients_are_and_the_penalty_does():
-    scales = np.array([0.01, 100.0])
-    noise = np.random.default_rng(2).choice([-1, 1], (200, 1)) * scales
-    free = adam_steps(np.ones(2), noise)
-    decayed, penalised = (free - adam_steps(np.ones(2), noise, **k) for k in ({"decay": 0.2}, {"l2": 0.1}))
-    assert decayed[0] == pytest.approx(decayed[1], rel=0.02)
-    assert penalised[0] > 20 * penalised[1]
+def test_spatial_dropout_is_a_noise_shape():
+    """SpatialDropout drops whole channels, as Dropout does with ones in `noise_shape` and the same seed."""
+    for spatial, shape in (
+        (keras.layers.SpatialDropout1D, (3, 5, 40)),
+        (keras.layers.SpatialDropout2D, (3, 4, 5, 40)),
+        (keras.layers.SpatialDropout3D, (3, 2, 3, 4, 40)),
+    ):
+        x = np.ones(shape, "float32")
+        noise_shape = (None, *(1 for _ in shape[1:-1]), None)
+        y = ops.convert_to_numpy(spatial(0.5, seed=2)(x, training=True))
+        assert np.array_equal(y, keras.layers.Dropout(0.5, noise_shape, seed=2)(x, training=True))
+        axes = tuple(range(1, len(shape) - 1))
+        assert np.array_equal(y.min(axes), y.max(axes)) and drops(y) and y.max() == 2
 
 
-def test_the_loop_of_the_lesson_does_what_fit_does_with_l2_and_with_adamw(lab, noisy):
-    data = noisy[0]
-    plain = one_call(lab, data)
-    l2 = one_call(lab, data, l2=0.01)
-    decay = one_call(lab, data, decay=3.0)
-    assert close(l2, keras_fit(data, keras.optimizers.Adam(0.02), keras.regularizers.L2(0.01)))
-    assert close(decay, keras_fit(data, keras.optimizers.AdamW(0.02, weight_decay=3.0)))
-    assert not close(plain, l2) and not close(plain, decay) and not close(l2, decay)
+def test_average_pooling_averages_the_noise_away():
+    """Over n positions the noise of ordinary dropout shrinks by the square root of n, that of channels does not."""
+    for rate, side in ((0.25, 4), (0.5, 6), (0.6, 10)):
+        maps = np.ones((100, side, side, 32), "float32")
+        for layer, n in ((keras.layers.Dropout, side * side), (keras.layers.SpatialDropout2D, 1)):
+            pooled = keras.layers.GlobalAveragePooling2D()(layer(rate, seed=1)(maps, training=True))
+            assert np.std(pooled) == pytest.approx(np.sqrt(rate / (1 - rate) / n), rel=0.1)
 
 
-def test_the_penalty_is_in_the_reported_loss_and_only_kernels_pay():
-    model = build_classifier(rate=0.0, l2=0.1)
-    for layer in (model.layers[0], model.layers[2]):
-        layer.bias.assign(ops.ones_like(layer.bias))
-    x, y = noisy_digits(0)[1]
-    by_hand = 0.1 * sum(float(ops.sum(model.layers[i].kernel ** 2)) for i in (0, 2))
-    assert float(sum(model.losses)) == pytest.approx(by_hand, rel=1e-4)
-    reported = model.evaluate(x, y, batch_size=300, verbose=0)[0]
-    assert reported == pytest.approx(float(cross_entropy(y, model(x))) + by_hand, rel=1e-4)
+def test_there_is_no_half_in_l2():
+    """Keras' L2 is the strength times the sum of squares, so its gradient is twice strength times weight."""
+    for strength in (0.003, 0.1, 2.0):
+        w = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
+        penalty = keras.regularizers.L2(strength)
+        assert float(penalty(w)) == pytest.approx(strength * np.sum(w * w), rel=1e-5)
+        moved = w.copy()
+        moved[0, 0] += 0.01
+        slope = (float(penalty(moved)) - float(penalty(w))) / 0.01
+        assert slope == pytest.approx(2 * strength * w[0, 0], rel=0.1)
 
 
-def test_adamw_decays_biases_unless_they_are_excluded():
-    for names, expected in ((None, 0.9), (["bias"], 1.0)):
-        dense = keras.layers.Dense(2, bias_initializer="ones")
-        dense.build((None, 3))
-        optimizer = keras.optimizers.AdamW(0.1, weight_decay=1.0)
-        optimizer.exclude_from_weight_decay(var_names=names)
-        optimizer.apply([ops.zeros_like(v) for v in dense.variables], dense.variables)
-        assert dense.bias.numpy() == pytest.approx(expected)
+def test_the_penalty_is_in_the_reported_loss():
+    """`loss` and `val_loss` contain the penalty of kernels, not of biases; a metric does not."""
+    x, y = ONES, np.zeros((4, 1), "float32")
+    for strength in (0.1, 1.0):
+        layer = keras.layers.Dense(
+            1, kernel_initializer="ones", bias_initializer="ones", kernel_regularizer=keras.regularizers.L2(strength)
+        )
+        model = keras.Sequential([keras.Input(shape=(50,)), layer])
+        model.compile(optimizer=keras.optimizers.SGD(0.0), loss="mse", metrics=["mse"])
+        log = model.fit(x, y, validation_data=(x, y), verbose=0).history
+        for prefix in ("", "val_"):
+            assert log[prefix + "mse"][0] == pytest.approx(51**2, rel=1e-4)
+            assert log[prefix + "loss"][0] - log[prefix + "mse"][0] == pytest.approx(50 * strength, rel=0.02)
 
 
-def test_a_seed_gives_the_same_curve_again(lab, noisy):
-    first, again = (run(lab, noisy[0], 0, rate=0.5) for _ in range(2))
-    assert first == pytest.approx(again, abs=0.02)
+def test_for_plain_sgd_decay_is_twice_the_l2():
+    """Without momentum `weight_decay` of twice the L2 gives the same weights; with momentum it does not."""
+    for rate, l2 in ((0.01, 0.05), (0.02, 0.2), (0.005, 1.0)):
+        for momentum, same in ((0.0, True), (0.9, False)):
+            penalised = trained(keras.optimizers.SGD(rate, momentum), l2)
+            decayed = trained(keras.optimizers.SGD(rate, momentum, weight_decay=2 * l2))
+            assert np.allclose(penalised, decayed, rtol=1e-3) == same
 
 
-def test_on_wrong_labels_every_method_gains_and_early_stopping_as_much(lab, noisy):
-    plain = np.array([run(lab, data, seed) for seed, data in enumerate(noisy)])
-    last = plain[:, -1, 2, 1]
-    assert plain[:, -1, 0, 1].min() > 0.9, "the wrong labels are learned by heart"
-    best = plain[:, :, 1, 0].argmin(axis=1)
-    gains = {"stopping": plain[range(3), best, 2, 1] - last}
-    for name, knobs in {"dropout": {"rate": 0.5}, "l2": {"l2": 0.016}, "decay": {"decay": 6.0}}.items():
-        gains[name] = [run(lab, data, seed, **knobs)[-1, 2, 1] for seed, data in enumerate(noisy)] - last
-    for name, gain in gains.items():
-        assert np.mean(gain) > 0.05, name
-    assert np.mean(gains["stopping"]) > np.mean(gains["l2"]) - 0.05
+def test_adam_divides_the_penalty_and_not_the_decay():
+    """Decay takes the same of each weight; a penalty takes next to nothing where gradients are large."""
+    for rate, l2 in ((0.01, 0.1), (0.02, 0.05), (0.02, 0.2)):
+        free = trained(keras.optimizers.Adam(rate))
+        penalised = free - trained(keras.optimizers.Adam(rate), l2)
+        decayed = free - trained(keras.optimizers.AdamW(rate, weight_decay=2 * l2))
+        assert decayed == pytest.approx(np.full(3, decayed[0]), rel=0.01)
+        assert penalised[0] > penalised[1] > 10 * penalised[2]
 
 
-def test_judging_uses_no_dropout(lab, noisy):
-    assert np.array_equal(judge(lab, noisy[0]), judge(lab, noisy[0]))
+def test_decay_takes_biases_too_and_is_multiplied_by_the_learning_rate():
+    """Each step takes rate times decay of every weight, biases too, unless excluded before training."""
+    for rate, decay in ((0.1, 1.0), (0.01, 0.5), (0.001, None)):
+        for names, excluded in ((None, False), (["bias"], True)):
+            dense = keras.layers.Dense(2, kernel_initializer="ones", bias_initializer="ones")
+            dense.build((None, 3))
+            options = {} if decay is None else {"weight_decay": decay}
+            optimizer = keras.optimizers.AdamW(rate, **options)
+            optimizer.exclude_from_weight_decay(var_names=names)
+            optimizer.apply([ops.zeros_like(v) for v in dense.variables], dense.variables)
+            left = 1 - rate * (0.004 if decay is None else decay)
+            assert ops.convert_to_numpy(dense.kernel) == pytest.approx(left, abs=1e-7)
+            assert ops.convert_to_numpy(dense.bias) == pytest.approx(1 if excluded else left, abs=1e-7)
 
 
-def test_the_error_is_that_of_the_mean():
-    assert mean_and_error([1.0, 2.0, 3.0, 4.0]) == "2.500±0.645"
+def test_dropout_before_batch_norm_shrinks_what_follows():
+    """In inference the spread is that of x over that under dropout: √(1 - p) where the mean is 0, less elsewhere."""
+    for rate, mean in ((0.25, 0.0), (0.5, 0.0), (0.5, 1.0), (0.3, -2.0)):
+        x = np.random.default_rng(0).normal(mean, 1, (3000, 4)).astype("float32")
+        drop, norm = keras.layers.Dropout(rate, seed=1), keras.layers.BatchNormalization(momentum=0.7)
+        for _ in range(25):
+            norm(drop(x, training=True), training=True)
+        expected = np.sqrt(1 / (1 + rate / (1 - rate) * (1 + mean**2)))
+        assert np.std(ops.convert_to_numpy(norm(drop(x))), axis=0) == pytest.approx(np.full(4, expected), rel=0.05)
+        assert mean or expected == pytest.approx(np.sqrt(1 - rate))
+        assert not mean or expected < np.sqrt(1 - rate)
+
+
+def test_training_written_into_a_graph_is_a_default():
+    """What is written in the graph holds only where the caller says nothing; `fit` and `predict` say something."""
+    inputs = keras.Input(shape=(50,))
+    inner = keras.Sequential([keras.Input(shape=(50,)), keras.layers.Dropout(0.5)])
+    for layer in (keras.layers.Dropout(0.5), keras.layers.SpatialDropout1D(0.5), inner):
+        x = np.ones((4, 3, 50) if "spatial" in layer.name else (4, 50), "float32")
+        inputs = keras.Input(shape=x.shape[1:])
+        for written in (True, False):
+            model = keras.Model(inputs, layer(inputs, training=written))
+            model.compile(optimizer="sgd", loss="mse")
+            assert drops(model(x)) == written
+            assert not drops(model.predict(x, verbose=0)) and not drops(model(x, training=False))
+            assert model.evaluate(x, x, verbose=0) == 0
+            assert drops(model(x, training=True))
+
+
+def test_the_subclass_stays_on():
+    """AlwaysDropout drops in `predict`, `evaluate` and a plain call, in a graph and in a Sequential."""
+    inputs = keras.Input(shape=(50,))
+    for model in (
+        keras.Model(inputs, AlwaysDropout(0.5)(inputs)),
+        keras.Sequential([keras.Input(shape=(50,)), AlwaysDropout(0.2)]),
+    ):
+        model.compile(loss="mse")
+        assert drops(model.predict(ONES, verbose=0)) and drops(model(ONES)) and drops(model(ONES, training=False))
+        assert model.evaluate(ONES, ONES, verbose=0) > 0
+
+
+def test_a_changed_rate_counts_after_compile():
+    """A compiled and trained model goes on dropping at the old rate until it is compiled again."""
+    for rate in (0.3, 0.6):
+        layer = keras.layers.Dropout(rate)
+        model = keras.Sequential([keras.Input(shape=(50,)), layer, keras.layers.Dense(50)])
+        model.layers[1].set_weights([np.eye(50), np.zeros(50)])
+        compiled = dict(optimizer=keras.optimizers.SGD(0.0), loss="mse")
+        model.compile(**compiled)
+        losses = [model.fit(ONES, ONES, verbose=0).history["loss"][0]]
+        layer.rate = 0.0
+        losses.append(model.fit(ONES, ONES, verbose=0).history["loss"][0])
+        model.compile(optimizer=keras.optimizers.SGD(0.0), loss="mse")
+        losses.append(model.fit(ONES, ONES, verbose=0).history["loss"][0])
+        assert min(losses[:2]) > 0.1 and losses[2] < 1e-6
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_dropout_on_the_output_buys_false_certainty(seed):
+    """It costs about eight to begin with, and the trained model's test loss is more than twice the plain one's."""
+    (x, y), _, test = split(seed, wrong=0.0, n=300)
+    losses, first = [], []
+    for rate in (0.0, 0.5):
+        keras.utils.set_random_seed(seed)
+        model = keras.Sequential([keras.Input(shape=(64,)), keras.layers.Dense(128, "relu")])
+        model.add(keras.layers.Dense(10, "softmax"))
+        model.add(keras.layers.Dropout(rate))
+        model.compile(optimizer=keras.optimizers.Adam(0.01), loss="sparse_categorical_crossentropy")
+        first.append(np.mean(keras.losses.sparse_categorical_crossentropy(y, model(x, training=True))))
+        model.fit(x, y, batch_size=50, epochs=15, verbose=0)
+        losses.append(np.mean(keras.losses.sparse_categorical_crossentropy(test[1], model(test[0]))))
+    assert 7 < first[1] < 10 and first[0] < 3
+    assert losses[1] > 2 * losses[0]
+
+
+def test_fit_reports_accuracy_with_dropout_on():
+    """With weights that stand still, `fit` shows less than `evaluate` on the same images, and as much at rate 0."""
+    x, y = split(0, wrong=0.0, n=300)[0]
+    for rate, seed in ((0.0, 0), (0.4, 1)):
+        keras.utils.set_random_seed(seed)
+        layers = [keras.layers.Dense(128, "relu"), keras.layers.Dropout(rate), keras.layers.Dense(10, "softmax")]
+        model = keras.Sequential([keras.Input(shape=(64,)), *layers])
+        model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        model.fit(x, y, batch_size=100, epochs=8, verbose=0)
+        model.optimizer.learning_rate = 0.0
+        shown = model.fit(x, y, batch_size=100, verbose=0).history["accuracy"][0]
+        less = model.evaluate(x, y, verbose=0)[1] - shown
+        assert less > 0.01 if rate else abs(less) < 1e-6
+
+
+def test_fifty_passes_are_no_better_than_dropout_off():
+    """The mean of 50 passes beats one pass; in accuracy and in sorting it is within a point of dropout off."""
+    for options in (dict(units=(128,), epochs=30), dict(units=(64, 64), epochs=40, wrong=0.15)):
+        runs = [{"seed": seed, "rate": 0.5} for seed in range(5)]
+        networks, data, _ = train(runs, every=100, **options)
+        x, y = data[2]
+        passes = [networks.forward(x, drop=True)[0] for _ in range(50)]
+        results = []
+        for answer in (passes[0], np.mean(passes, axis=0), networks.forward(x)[0]):
+            right = answer.argmax(-1) == y
+            surest = np.argsort(-answer.max(-1), axis=1)[:, :400]
+            results.append([right.mean(1), np.take_along_axis(right, surest, 1).mean(1)])
+        one, mean, plain = np.array(results)
+        assert np.all(mean[0] > one[0] + 0.01)
+        assert np.all(np.abs(np.mean(mean - plain, axis=1)) < 0.01)
+
+
+def test_the_layer_of_the_exercise_drops_channels():
+    """One mask for all steps, another for each example and each call; the mean stays; nothing in inference."""
+    for rate in (0.2, 0.5):
+        layer, x = ChannelDropout(rate), np.ones((50, 5, 60), "float32")
+        y = ops.convert_to_numpy(layer(x, training=True))
+        assert np.array_equal(y, np.broadcast_to(y[:, :1], y.shape))
+        assert not np.array_equal(y[0], y[1])
+        assert not np.array_equal(y, layer(x, training=True))
+        assert y.mean() == pytest.approx(1, abs=0.05)
+        assert np.array_equal(layer(x), x)
