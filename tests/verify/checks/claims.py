@@ -14,7 +14,6 @@ UNMARKED = {
     "keras-introduction/sequential-api",
     "keras-introduction/training",
     "training-deep-networks/batch-norm",
-    "training-deep-networks/dropout",
     "training-deep-networks/gradient-clipping",
     "training-deep-networks/initialization",
     "training-deep-networks/lr-schedules",
