@@ -105,11 +105,13 @@ def expected_cost(page: Page):
 def runner(request, course):
     """Runs the pages' programs, each distinct one once: all that are asked for begin with the first test."""
     option = request.config.option
-    runner = request.config.stash[RUNNER] = Runner(option.fresh or "CI" in os.environ, option.time_limit)
+    fresh = option.fresh or "CI" in os.environ
+    runner = request.config.stash[RUNNER] = Runner(fresh, option.time_limit, as_readers=fresh or not option.page)
     files = [item.callspec.params["page_file"] for item in request.session.items if "runner" in item.fixturenames]
     pages = [page for file in files if (page := course.pages[file]).runnable]
     for page in sorted(pages, key=expected_cost, reverse=True):  # so that no long one ends alone
         runner.submit(Program.of(page))
+        runner.submit_script(Program.of(page), f"{page.module}.py")
     yield runner
     runner.close()
 
