@@ -236,7 +236,7 @@ class Curves(keras.callbacks.Callback):
 class Careless(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if logs["val_accuracy"] > 0.9:
-            self.model.stop_training = True
+            self.model.stop_training = True  # Not run: see below
 # --8<-- [end:careless]
 
 

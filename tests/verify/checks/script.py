@@ -56,7 +56,7 @@ def _ended(page: Page, program: Program, run: ScriptRun, again: str) -> Iterator
         lines = [line for line in places if line <= program.text.count("\n")]
         block, line = program.locate(lines[0]) if lines else (0, 1)
         last = run.lines[-1] if run.lines else ""
-        message = f"the script{again} {run.ended}: {last}"
+        message = f"the script{again} fails ({run.ended}): {last}"
         yield problem_in(page.runnable[block], page, line, message)
 
 

@@ -116,9 +116,9 @@ class Reader:
         try:
             said, _ = process.communicate(timeout=self.time_limit)
             if process.returncode:
-                ended = f"ended with exit code {process.returncode}"
+                ended = f"exit code {process.returncode}"
         except subprocess.TimeoutExpired:
-            ended = f"did not end within {self.time_limit} seconds"
+            ended = f"no end within {self.time_limit} seconds"
             kill_with_children(process.pid)
             said, _ = process.communicate()
         return said.decode(errors="replace").replace("\r\n", "\n"), ended
