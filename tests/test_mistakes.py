@@ -100,6 +100,16 @@ class Mistake(NamedTuple):
 PATHS = {"module": "snippets/sample/MODULE.py", "tests": "tests/snippets/sample/test_MODULE.py"}
 EN, ZH, PY = r"docs/en/sample/NAME\.md", r"docs/zh/sample/NAME\.md", r"snippets/sample/MODULE\.py"
 PRINT = "    print(mean([1, 2, 3]))\n"
+TRACED = """\
+    import tensorflow as tf
+
+    @tf.function
+    def twice(x):
+        return x * 2
+
+    print(float(twice(tf.constant(1.0))))
+    #> 2.0
+"""
 MISTAKES = {
     "unknown-language": Mistake("en", "    ```python", "    ```pyhton", rf"{EN}:24: unknown language 'pyhton'"),
     "unlabelled-fence": Mistake("en", "    ```python", "    ```", rf"{EN}:24: unknown language ''"),
@@ -172,19 +182,19 @@ MISTAKES = {
     "exits": Mistake("module", PRINT, "    import os; os._exit(3)\n", rf"{EN}:17 .*ended .*exit code 3"),
     "asks-to-exit": Mistake("module", PRINT, "    import sys; sys.exit(0)\n", rf"{EN}:17 .*raises SystemExit"),
     "prints-by-the-descriptor": Mistake(
-        "module", PRINT, "    import os; os.write(1, b'raw\\n')\n" + PRINT, rf"{EN}:17 .*nothing\n .*\n    raw"
+        "module", PRINT, "    import os; os.write(1, b'raw\\n')\n" + PRINT, rf"{EN}:17 .*\n    nothing\n.*\n    raw"
     ),
     "prints-by-a-child": Mistake(
         "module",
         PRINT,
         "    import subprocess; subprocess.run(['echo', 'child'])\n" + PRINT,
-        rf"{EN}:17 .*nothing\n .*\n    child",
+        rf"{EN}:17 .*\n    nothing\n.*\n    child",
     ),
     "logs-by-a-handler-made-before": Mistake(
         "module",
         PRINT,
         "    import logging\n    logging.basicConfig()\n    logging.warning('logged')\n" + PRINT,
-        rf"{EN}:17 \({PY}:16\).*nothing\n .*\n    WARNING:root:logged",
+        rf"{EN}:17 \({PY}:16\).*\n    nothing\n.*\n    WARNING:root:logged",
     ),
     "lines-without-an-end": Mistake(
         "module",
@@ -215,6 +225,15 @@ MISTAKES = {
         "/ len(values)\n",
         "/ len(values)\n    values.misspelt()\n",
         rf"{EN}:11 \({PY}:9\): no run of the page reaches this line: values\.misspelt",
+    ),
+    "branch-of-a-graph-never-taken": Mistake(
+        "module",
+        PRINT,
+        PRINT
+        + TRACED.replace(
+            "        return x * 2", "        if x is None:\n            x.misspelt()\n        return x * 2"
+        ),
+        rf"{EN}:17 \({PY}:21\): no run of the page reaches this line: x\.misspelt\(\)",
     ),
     "package-that-notebooks-do-not-know": Mistake(
         "module", "import matplotlib", "import yaml\nimport matplotlib", rf"{EN}:11 \({PY}:4\): a notebook cannot say"
@@ -326,8 +345,11 @@ SCRIPT_MISTAKES = {
         rf"{EN}:26: the script says\n    late\n  where the page announces\n    nothing more",
     ),
 }
-HONEST = (
+AS_READERS_RUN = (
     MODULE.replace("import matplotlib", "from __future__ import annotations\n\nimport matplotlib")
+    .replace(
+        "import matplotlib.pyplot as plt\n", 'import matplotlib.pyplot as plt\n\nTEXT = """trailing  \nand a\ttab"""\n'
+    )
     .replace(
         "def mean(values):",
         "def mean(values: of.no.such.type):\n    if not values:  # Not run: an example\n        return values",
@@ -344,12 +366,16 @@ HONEST = (
     warnings.warn("first\\nsecond")
     Path("helper.py").write_text("at = 1")
     import helper
-    print(helper.at, len(\"\"\"trailing  
-and a	tab\"\"\"))
+    print(helper.at, len(TEXT))
+    print(TEXT)
 """
         + PRINT,
     )
 )
+
+
+# What only looks like a mistake.
+HONEST = {"sound": MODULE, "as-readers-run": AS_READERS_RUN, "traced": MODULE.replace(PRINT, PRINT + TRACED)}
 
 
 def named(text, name):
@@ -378,7 +404,7 @@ def judged(tmp_path_factory):
     project = tmp_path_factory.mktemp("project")
     submodules = {file.parent.name for file in snippet_files()}
     copy_project(project, *submodules, *(name.replace("_", "-") for name in submodules))
-    names = ["sound", "honest", *MISTAKES, *SCRIPT_MISTAKES]
+    names = [*HONEST, *MISTAKES, *SCRIPT_MISTAKES]
     for edition in ("en", "zh"):
         folder = project / "docs" / edition / "sample"
         folder.mkdir()
@@ -387,7 +413,7 @@ def judged(tmp_path_factory):
     (project / "snippets" / "sample").mkdir()
     (project / "tests" / "snippets" / "sample").mkdir()
     for name in names:
-        write_sample(project, name, HONEST if name == "honest" else MODULE)
+        write_sample(project, name, HONEST.get(name, MODULE))
     samples = ["--time-limit=20", *(f"--page=sample/{name}" for name in names)]
     judge_copy(project, *samples, "--update", "--translated")
     for name, mistake in (MISTAKES | SCRIPT_MISTAKES).items():
@@ -397,7 +423,7 @@ def judged(tmp_path_factory):
         old, new = named(mistake.old, name), named(mistake.new, name)
         assert old in text, f"the mistake {name} finds nothing to spoil in\n{text}"
         file.write_text(text.replace(old, new, 1), encoding="utf-8")
-    scripts = [f"--page=sample/{name}" for name in ("sound", "honest", *SCRIPT_MISTAKES)]
+    scripts = [f"--page=sample/{name}" for name in ("sound", "as-readers-run", *SCRIPT_MISTAKES)]
     failures, output = judge_copy(project, *samples)
     as_readers, more_output = judge_copy(project, "--time-limit=60", "--fresh", *scripts)
     return failures | as_readers, output + more_output, project
@@ -416,7 +442,7 @@ def test_mistake_is_named_with_its_place(name, judged):
     assert re.search(error, said), f"expected\n{error}\nin\n{said or output}"
 
 
-@pytest.mark.parametrize("name", ["sound", "honest"])
+@pytest.mark.parametrize("name", HONEST)
 def test_sound_page_beside_the_bad_ones_passes(name, judged):
     failures, output, _ = judged
     sound = [message for test, message in failures.items() if f"sample/{name}" in test]
