@@ -106,7 +106,7 @@ def runner(request, course):
     """Runs the pages' programs, each distinct one once: all that are asked for begin with the first test."""
     option = request.config.option
     fresh = option.fresh or "CI" in os.environ
-    runner = request.config.stash[RUNNER] = Runner(fresh, option.time_limit, as_readers=fresh or not option.page)
+    runner = request.config.stash[RUNNER] = Runner(fresh, option.time_limit, as_readers=fresh)
     files = [item.callspec.params["page_file"] for item in request.session.items if "runner" in item.fixturenames]
     pages = [page for file in files if (page := course.pages[file]).runnable]
     for page in sorted(pages, key=expected_cost, reverse=True):  # so that no long one ends alone
