@@ -233,7 +233,7 @@ MISTAKES = {
         + TRACED.replace(
             "        return x * 2", "        if x is None:\n            x.misspelt()\n        return x * 2"
         ),
-        rf"{EN}:17 \({PY}:21\): no run of the page reaches this line: x\.misspelt\(\)",
+        rf"{EN}:17 \({PY}:20\): no run of the page reaches this line: x\.misspelt\(\)",
     ),
     "package-that-notebooks-do-not-know": Mistake(
         "module", "import matplotlib", "import yaml\nimport matplotlib", rf"{EN}:11 \({PY}:4\): a notebook cannot say"
@@ -345,7 +345,7 @@ SCRIPT_MISTAKES = {
         rf"{EN}:26: the script says\n    late\n  where the page announces\n    nothing more",
     ),
 }
-AS_READERS_RUN = (
+UNUSUAL = (
     MODULE.replace("import matplotlib", "from __future__ import annotations\n\nimport matplotlib")
     .replace(
         "import matplotlib.pyplot as plt\n", 'import matplotlib.pyplot as plt\n\nTEXT = """trailing  \nand a\ttab"""\n'
@@ -375,7 +375,7 @@ AS_READERS_RUN = (
 
 
 # What only looks like a mistake.
-HONEST = {"sound": MODULE, "as-readers-run": AS_READERS_RUN, "traced": MODULE.replace(PRINT, PRINT + TRACED)}
+HONEST = {"sound": MODULE, "unusual": UNUSUAL, "traced": MODULE.replace(PRINT, PRINT + TRACED)}
 
 
 def named(text, name):
@@ -423,7 +423,7 @@ def judged(tmp_path_factory):
         old, new = named(mistake.old, name), named(mistake.new, name)
         assert old in text, f"the mistake {name} finds nothing to spoil in\n{text}"
         file.write_text(text.replace(old, new, 1), encoding="utf-8")
-    scripts = [f"--page=sample/{name}" for name in ("sound", "as-readers-run", *SCRIPT_MISTAKES)]
+    scripts = [f"--page=sample/{name}" for name in ("sound", "unusual", *SCRIPT_MISTAKES)]
     failures, output = judge_copy(project, *samples)
     as_readers, more_output = judge_copy(project, "--time-limit=60", "--fresh", *scripts)
     return failures | as_readers, output + more_output, project
