@@ -131,12 +131,13 @@ def runner(request, course):
     Where one process judges all pages, all that are asked for begin with the first test.
     """
     option = request.config.option
-    runner = Runner(option.fresh, option.time_limit)
+    runner = Runner(option.fresh, option.time_limit, as_readers=option.fresh or "CI" in os.environ)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         files = [item.callspec.params["page_file"] for item in request.session.items if "runner" in item.fixturenames]
         pages = [page for file in files if (page := course.pages[file]).runnable]
         for page in sorted(pages, key=expected_cost, reverse=True):  # so that no long one ends alone
             runner.submit(Program.of(page))
+            runner.submit_script(Program.of(page), f"{page.module}.py")
     yield runner
     runner.close()
 

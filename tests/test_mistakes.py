@@ -100,6 +100,16 @@ class Mistake(NamedTuple):
 PATHS = {"module": "snippets/sample/MODULE.py", "tests": "tests/snippets/sample/test_MODULE.py"}
 EN, ZH, PY = r"docs/en/sample/NAME\.md", r"docs/zh/sample/NAME\.md", r"snippets/sample/MODULE\.py"
 PRINT = "    print(mean([1, 2, 3]))\n"
+TRACED = """\
+    import tensorflow as tf
+
+    @tf.function
+    def twice(x):
+        return x * 2
+
+    print(float(twice(tf.constant(1.0))))
+    #> 2.0
+"""
 MISTAKES = {
     "unknown-language": Mistake("en", "    ```python", "    ```pyhton", rf"{EN}:24: unknown language 'pyhton'"),
     "unlabelled-fence": Mistake("en", "    ```python", "    ```", rf"{EN}:24: unknown language ''"),
@@ -171,11 +181,62 @@ MISTAKES = {
     ),
     "exits": Mistake("module", PRINT, "    import os; os._exit(3)\n", rf"{EN}:17 .*ended .*exit code 3"),
     "asks-to-exit": Mistake("module", PRINT, "    import sys; sys.exit(0)\n", rf"{EN}:17 .*raises SystemExit"),
-    "declared-to-raise": Mistake(
-        "en",
-        "    print(mean([1, 2, 4]))\n",
-        "    print(mean([1, 2, 4]))\n    #! ZeroDivisionError\n",
-        rf"{EN}:25: the page says that this prints\n    #! ZeroDivisionError",
+    "prints-by-the-descriptor": Mistake(
+        "module", PRINT, "    import os; os.write(1, b'raw\\n')\n" + PRINT, rf"{EN}:17 .*\n    nothing\n.*\n    raw"
+    ),
+    "prints-by-a-child": Mistake(
+        "module",
+        PRINT,
+        "    import subprocess; subprocess.run(['echo', 'child'])\n" + PRINT,
+        rf"{EN}:17 .*\n    nothing\n.*\n    child",
+    ),
+    "logs-by-a-handler-made-before": Mistake(
+        "module",
+        PRINT,
+        "    import logging\n    logging.basicConfig()\n    logging.warning('logged')\n" + PRINT,
+        rf"{EN}:17 \({PY}:16\).*\n    nothing\n.*\n    WARNING:root:logged",
+    ),
+    "lines-without-an-end": Mistake(
+        "module",
+        PRINT,
+        "    print('a', end='')\n    #> a\n    print('b')\n    #> b\n" + PRINT,
+        rf"{EN}:17 \({PY}:16\).*\n    #> b\n .*\n    ab",
+    ),
+    "function-never-called": Mistake(
+        "module",
+        "# --8<-- [end:mean]",
+        "\n\ndef never(values):\n    return sum(values).misspelt\n# --8<-- [end:mean]",
+        rf"{EN}:11 \({PY}:12\): no run of the page reaches this line: return sum\(values\)\.misspelt",
+    ),
+    "branch-never-taken": Mistake(
+        "module",
+        "    return sum",
+        "    if not values: return values.misspelt()\n    return sum",
+        rf"{EN}:11 \({PY}:8\): no run of the page reaches this line: if not values: return",
+    ),
+    "handler-never-entered": Mistake(
+        "module",
+        PRINT,
+        "    try:\n    " + PRINT + "    except ValueError as error:\n        error.misspelt()\n",
+        rf"{EN}:17 \({PY}:17\): no run of the page reaches this line: error\.misspelt\(\)",
+    ),
+    "line-after-a-return": Mistake(
+        "module",
+        "/ len(values)\n",
+        "/ len(values)\n    values.misspelt()\n",
+        rf"{EN}:11 \({PY}:9\): no run of the page reaches this line: values\.misspelt",
+    ),
+    "branch-of-a-graph-never-taken": Mistake(
+        "module",
+        PRINT,
+        PRINT
+        + TRACED.replace(
+            "        return x * 2", "        if x is None:\n            x.misspelt()\n        return x * 2"
+        ),
+        rf"{EN}:17 \({PY}:20\): no run of the page reaches this line: x\.misspelt\(\)",
+    ),
+    "package-that-notebooks-do-not-know": Mistake(
+        "module", "import matplotlib", "import yaml\nimport matplotlib", rf"{EN}:11 \({PY}:4\): a notebook cannot say"
     ),
     "figure-changed": Mistake(
         "module", "[3, 2, 1]", "[3, 1, 1]", rf"{EN}:17 \({PY}:14\): the figure 'line' changed; compare docs/assets"
@@ -232,13 +293,97 @@ MISTAKES = {
     "no-description": Mistake("en", "description: A sample.\n", "", rf"{EN}:1: the front matter has no description"),
 }
 
+# What only the script tells, run as a reader runs it.
+SCRIPT_MISTAKES = {
+    "script-needs-what-is-imported-here": Mistake(
+        "module",
+        PRINT,
+        "    import multiprocessing\n    multiprocessing.forkserver\n" + PRINT,
+        rf"{EN}:17 \({PY}:15\): the script fails \(exit code 1\): AttributeError",
+    ),
+    "script-needs-the-project": Mistake(
+        "module",
+        PRINT,
+        "    import tests\n" + PRINT,
+        rf"{EN}:17 \({PY}:14\): the script fails .*No module named 'tests'",
+    ),
+    "script-asks-the-network": Mistake(
+        "module",
+        PRINT,
+        "    import urllib.request\n    try: urllib.request.urlopen('http://127.0.0.1:1')\n"
+        "    except OSError: print('offline')\n    #> offline\n" + PRINT,
+        rf"{EN}:17 \({PY}:17\): the script says\n    this asks the network for 127\.0\.0\.1\n .*\n    #> offline",
+    ),
+    "script-leaves-a-file-at-home": Mistake(
+        "module",
+        PRINT,
+        "    from pathlib import Path\n    Path.home().joinpath('left').touch()\n" + PRINT,
+        rf"{EN}:1: the script leaves files in the home folder: left",
+    ),
+    "script-runs-once-only": Mistake(
+        "module",
+        PRINT,
+        "    import os\n    os.mkdir('made')\n" + PRINT,
+        rf"{EN}:17 \({PY}:15\): the script, run a second time in the same folder, fails .*FileExistsError",
+    ),
+    "script-follows-the-hash-seed": Mistake(
+        "module",
+        PRINT,
+        "    import os\n    print(os.environ.get('PYTHONHASHSEED', 0))\n    #> 0\n" + PRINT,
+        rf"{EN}:17 \({PY}:16\): the script, run a second time in the same folder, says\n    1\n .*\n    #> 0",
+    ),
+    "script-prints-at-its-end": Mistake(
+        "module",
+        PRINT,
+        "    import atexit\n    _ = atexit.register(print, 'the end')\n" + PRINT,
+        rf"{EN}:26: the script says\n    the end\n  where the page announces\n    nothing more",
+    ),
+    "script-prints-by-a-late-thread": Mistake(
+        "module",
+        PRINT,
+        "    import threading\n    threading.Timer(2, print, ['late']).start()\n" + PRINT,
+        rf"{EN}:26: the script says\n    late\n  where the page announces\n    nothing more",
+    ),
+}
+UNUSUAL = (
+    MODULE.replace("import matplotlib", "from __future__ import annotations\n\nimport matplotlib")
+    .replace(
+        "import matplotlib.pyplot as plt\n", 'import matplotlib.pyplot as plt\n\nTEXT = """trailing  \nand a\ttab"""\n'
+    )
+    .replace(
+        "def mean(values):",
+        "def mean(values: of.no.such.type):\n    if not values:  # Not run: an example\n        return values",
+    )
+    .replace(
+        PRINT,
+        """\
+    import multiprocessing
+    import warnings
+    from pathlib import Path
+
+    with multiprocessing.Pool(2) as pool:
+        print(pool.map(mean, [[1, 2], [3, 4]]))
+    warnings.warn("first\\nsecond")
+    Path("helper.py").write_text("at = 1")
+    import helper
+    print(helper.at, len(TEXT))
+    print(TEXT)
+"""
+        + PRINT,
+    )
+)
+
+
+# What only looks like a mistake.
+HONEST = {"sound": MODULE, "unusual": UNUSUAL, "traced": MODULE.replace(PRINT, PRINT + TRACED)}
+
 
 def named(text, name):
     """Put the sample's name, as a page's and as a module's, into a text."""
     return text.replace("NAME", name).replace("MODULE", name.replace("-", "_"))
 
 
-def write_sample(project, name):
+def write_sample(project, name, module=MODULE):
     """Write the sample lesson under `name` into the project."""
     chinese = PAGE
     for english, words in CHINESE.items():
@@ -246,7 +391,7 @@ def write_sample(project, name):
     texts = {
         "docs/en/sample/NAME.md": PAGE,
         "docs/zh/sample/NAME.md": chinese,
-        "snippets/sample/MODULE.py": MODULE,
+        "snippets/sample/MODULE.py": module,
         "tests/snippets/sample/test_MODULE.py": TESTS,
     }
     for file, text in texts.items():
@@ -259,7 +404,7 @@ def judged(tmp_path_factory):
     project = tmp_path_factory.mktemp("project")
     submodules = {file.parent.name for file in snippet_files()}
     copy_project(project, *submodules, *(name.replace("_", "-") for name in submodules))
-    names = ["sound", *MISTAKES]
+    names = [*HONEST, *MISTAKES, *SCRIPT_MISTAKES]
     for edition in ("en", "zh"):
         folder = project / "docs" / edition / "sample"
         folder.mkdir()
@@ -268,23 +413,26 @@ def judged(tmp_path_factory):
     (project / "snippets" / "sample").mkdir()
     (project / "tests" / "snippets" / "sample").mkdir()
     for name in names:
-        write_sample(project, name)
+        write_sample(project, name, HONEST.get(name, MODULE))
     samples = ["--time-limit=20", *(f"--page=sample/{name}" for name in names)]
     judge_copy(project, *samples, "--update", "--translated")
-    for name, mistake in MISTAKES.items():
+    for name, mistake in (MISTAKES | SCRIPT_MISTAKES).items():
         path = PATHS.get(mistake.file, f"docs/{mistake.file}/sample/NAME.md")
         file = project / named(path, name)
         text = file.read_text(encoding="utf-8")
         old, new = named(mistake.old, name), named(mistake.new, name)
         assert old in text, f"the mistake {name} finds nothing to spoil in\n{text}"
         file.write_text(text.replace(old, new, 1), encoding="utf-8")
-    return *judge_copy(project, *samples), project
+    scripts = [f"--page=sample/{name}" for name in ("sound", "unusual", *SCRIPT_MISTAKES)]
+    failures, output = judge_copy(project, *samples)
+    as_readers, more_output = judge_copy(project, "--time-limit=60", "--fresh", *scripts)
+    return failures | as_readers, output + more_output, project
 
 
-@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("name", MISTAKES | SCRIPT_MISTAKES)
 def test_mistake_is_named_with_its_place(name, judged):
     failures, output, _ = judged
-    error = named(MISTAKES[name].error, name)
+    error = named((MISTAKES | SCRIPT_MISTAKES)[name].error, name)
     tests = [
         "test_page_is_true[en/sample/NAME]",
         "test_page_is_true[zh/sample/NAME]",
@@ -294,9 +442,10 @@ def test_mistake_is_named_with_its_place(name, judged):
     assert re.search(error, said), f"expected\n{error}\nin\n{said or output}"
 
 
-def test_sound_page_beside_the_bad_ones_passes(judged):
+@pytest.mark.parametrize("name", HONEST)
+def test_sound_page_beside_the_bad_ones_passes(name, judged):
     failures, output, _ = judged
-    sound = [message for test, message in failures.items() if "sample/sound" in test]
+    sound = [message for test, message in failures.items() if f"sample/{name}" in test]
     assert sound == ["", "", ""], "\n".join(sound) + output
 
 

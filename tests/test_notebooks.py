@@ -82,7 +82,7 @@ def lines_printed(cell):
         elif output.output_type == "display_data" and "image/png" not in output.data:
             texts.append(f"\n{COLOUR.sub('', output.data['text/plain'])}\n")  # what `summary` shows
     lines = "".join(texts).splitlines()
-    return [line.rstrip() for line in lines if line.strip() and not line.startswith("WARNING:tensorflow:")]
+    return [line.rstrip().expandtabs() for line in lines if line.strip() and not line.startswith("WARNING:tensorflow:")]
 
 
 def difference(block, cell):

@@ -1,8 +1,10 @@
 """Each page, in each edition, is well formed, runs, and shows what it does."""
 
 import pytest
+from course.project import EDITIONS, ROOT
 
 from tests.verify.checks.sections import section_problems
+from tests.verify.run.start import START
 from tests.verify.verdict import judge
 
 
@@ -22,3 +24,14 @@ def test_page_is_true(page_file, course, runner, verdicts, tmp_path, pytestconfi
 def test_sections_are_sound_and_shown(snippet_file, course):
     if problems := list(section_problems(snippet_file, course)):
         pytest.fail("\n".join(map(str, problems)), pytrace=False)
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_readers_are_told_what_tensorflow_writes_when_it_starts(edition):
+    overview = (ROOT / "docs" / edition / "overview.md").read_text(encoding="utf-8")
+    for words in (
+        "All log messages before absl::InitializeLog() is called are written to STDERR",
+        "oneDNN custom operations are on",
+        "This TensorFlow binary is optimized to use available CPU instructions",
+    ):
+        assert words in overview and words in START.pattern.replace("\\", "")

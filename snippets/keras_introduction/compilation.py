@@ -6,10 +6,13 @@ changing things after `compile` does and does not do.
 """
 
 # --8<-- [start:imports]
+import os
 import textwrap
 import time
 import warnings
 from pathlib import Path
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # no log of TensorFlow's C++
 
 import keras
 import matplotlib.pyplot as plt

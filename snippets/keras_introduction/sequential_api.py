@@ -166,7 +166,7 @@ def main():
 
     # --8<-- [start:mnist]
     download = False  # True: fetches 11 MB, once
-    if download:
+    if download:  # Not run: it asks the network
         (x_train, y_train), (x_test, y_test) = (
             keras.datasets.mnist.load_data()
         )

@@ -7,7 +7,10 @@ network that needs no clipping, and lists what clipping cannot mend.
 """
 
 # --8<-- [start:imports]
+import os
 import textwrap
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # no log of TensorFlow's C++
 
 import keras
 import matplotlib.pyplot as plt

@@ -788,7 +788,7 @@ def main():
     for name, initializer in (("he_normal", "he_normal"),
                               ("scale=2*4", per_head), ("axes", by_axes)):
         heads = Heads(initializer)
-        heads.build((None, 256))
+        heads(np.zeros((1, 256)))
         implied = 2 / heads.kernel.numpy().var()
         print(f"{name:10} kernel {tuple(heads.kernel.shape)}, "
               f"drawn for {implied:.0f} inputs")

@@ -874,6 +874,9 @@ def main():
              for optimizer in both]
     print("same as keras.optimizers.Lion:", np.allclose(*paths, atol=1e-6))
     #> same as keras.optimizers.Lion: True
+    again = SignMomentum.from_config(both[0].get_config())
+    print("made again, beta_2:", again.beta_2)
+    #> made again, beta_2: 0.99
     # --8<-- [end:solution-3]
 
     # --8<-- [start:solution-4]

@@ -8,7 +8,7 @@ from course import receipt
 from course.page import Block, Line, Page
 from course.project import ROOT
 
-RUN = {"seconds": 12.34, "date": "2026-11-20", "versions": {"Python": "3.11.7", "Keras": "3.15.1"}}
+RUN = {"as_readers": True, "seconds": 12.34, "date": "2026-11-20", "versions": {"Python": "3.11.7", "Keras": "3.15.1"}}
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +51,11 @@ def test_a_receipt_of_other_blocks_verifies_nothing(codes):
 
 def test_a_run_that_did_not_do_what_the_page_shows_verifies_nothing():
     receipt.write_receipt(page_of("x = 1"), passed=False, **RUN)
+    assert "Not verified" in shown(page_of("x = 1"))
+
+
+def test_a_run_by_the_fork_server_alone_verifies_nothing():
+    receipt.write_receipt(page_of("x = 1"), passed=True, **RUN | {"as_readers": False})
     assert "Not verified" in shown(page_of("x = 1"))
 
 

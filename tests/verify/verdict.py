@@ -9,8 +9,11 @@ from course.receipt import write_receipt
 
 from tests.verify.checks.claims import claim_problems
 from tests.verify.checks.figures import figure_differences, figure_problems
+from tests.verify.checks.imports import import_problems
 from tests.verify.checks.outputs import output_differences, run_problems
 from tests.verify.checks.prose import prose_problems
+from tests.verify.checks.reached import reach_problems
+from tests.verify.checks.script import script_problems
 from tests.verify.checks.terms import term_problems
 from tests.verify.checks.translation import digest_problems, structure_problems
 from tests.verify.checks.typography import typography_problems
@@ -65,6 +68,10 @@ def _judge_run(verdict: Verdict, runner: Runner, directory: Path) -> None:
         if difference.problem:
             verdict.outdated.append(difference.problem)
     if result.passed:
+        verdict.problems += [*reach_problems(page, program, result), *import_problems(page, program)]
         verdict.problems += figure_problems(page, result)
         verdict.outdated += figure_differences(page, result, directory)
-    write_receipt(page, not verdict.left(), result.seconds, result.date, result.versions)
+    runs = runner.submit_script(program, f"{page.module}.py").result()
+    if runs and result.passed and not verdict.outdated:  # else there is enough to mend
+        verdict.outdated += script_problems(page, program, runs)
+    write_receipt(page, not verdict.left(), bool(runs), result.seconds, result.date, result.versions)

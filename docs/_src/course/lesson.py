@@ -24,20 +24,16 @@ class Lesson(NamedTuple):
 
     @property
     def script(self) -> str:
-        return f"{self.folder}/{self._stem}.py"
+        return f"{self.folder}/{self.page.module}.py"
 
     @property
     def notebook(self) -> str:
-        return f"{self.folder}/{self.number:02}_{self._stem}.ipynb"
+        return f"{self.folder}/{self.number:02}_{self.page.module}.ipynb"
 
     @property
     def notebook_page(self) -> str:
         """The notebook again, as the source of the page that shows it."""
-        return f"{self.folder}/notebooks/{self.number:02}_{self._stem}.ipynb"
-
-    @property
-    def _stem(self) -> str:
-        return self.page.file.stem.replace("-", "_")
+        return f"{self.folder}/notebooks/{self.number:02}_{self.page.module}.ipynb"
 
 
 def lessons_of(edition: str, reader: PageReader) -> list[Lesson]:

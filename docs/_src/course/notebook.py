@@ -4,7 +4,6 @@ import base64
 import itertools
 import posixpath
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from course.claims import MARK
 from course.lesson import Lesson
 from course.outputs import COMMENT, without_comments
+from course.packages import packages_of
 from course.page import Block, Page
 from course.program import Program
 from course.project import ROOT
@@ -28,8 +28,6 @@ INLINE = re.compile(
     re.DOTALL,
 )
 FIGURE = re.compile(r"(?:.*/)?assets/figures/.*/(?P<name>[^/]+)\.png$")
-IMPORT = re.compile(r"^\s*(?:import|from) (\w+)", re.MULTILINE)
-PACKAGES = {"keras": "keras tensorflow", "sklearn": "scikit-learn"}
 PIXEL_RATIO = 2  # the figures' pixels to one of the screen
 OPENING = {
     "en": "This notebook is the lesson [{title}]({address}). It needs {packages}, which Colab has; where they are"
@@ -97,14 +95,12 @@ class _Writer:
         self.cells.append(cell)
 
     def _opening(self) -> str:
-        program = Program.of(self.page).text
-        imported = dict.fromkeys(name for name in IMPORT.findall(program) if name not in sys.stdlib_module_names)
-        packages = " ".join(PACKAGES.get(name, name) for name in imported).split()
+        packages = packages_of(Program.of(self.page))
         return OPENING[self.page.edition].format(
             title=self.page.title,
             address=self._address(posixpath.basename(self.page.name) + ".md"),
-            packages=SEPARATOR[self.page.edition].join(f"`{package}`" for package in dict.fromkeys(packages)),
-            install=" ".join(dict.fromkeys(packages)),
+            packages=SEPARATOR[self.page.edition].join(f"`{package}`" for package in packages),
+            install=" ".join(packages),
         )
 
     def _add_code(self, block: Block, containers: tuple[Container, ...]) -> None:
@@ -114,12 +110,8 @@ class _Writer:
             hidden = {"source_hidden": True, "outputs_hidden": True}
             metadata = {"jupyter": hidden, "cellView": "form", "title": folded[-1]}
         comments = [comment for line in block.text.split("\n") if (comment := COMMENT.match(line))]
-        if text := "".join(f"{comment['text'] or ''}\n" for comment in comments if comment["kind"] != "!"):
+        if text := "".join(f"{comment['text'] or ''}\n" for comment in comments):
             outputs.append(new_output("stream", name="stdout", text=text))
-        if raised := [comment["text"] for comment in comments if comment["kind"] == "!"]:
-            name, _, message = raised[0].partition(": ")
-            outputs.append(new_output("error", ename=name, evalue=message, traceback=raised))
-            metadata["tags"] = ["raises-exception"]
         number = 1 + sum(cell.cell_type == "code" for cell in self.cells)
         source = without_comments(block.text).strip("\n")
         self._add(new_code_cell(source, metadata=metadata, execution_count=number, outputs=outputs))

@@ -1,7 +1,6 @@
-"""What a block says that its statements print: the comments `#>`, `#~` and `#!` after them.
+"""What a block says that its statements print: the comments `#>` and `#~` after them.
 
-`#>` is exact. `#~` is approximate: the same words, each number near the one shown. `#!` says that the
-statement raises, and what.
+`#>` is exact. `#~` is approximate: the same words, each number near the one shown.
 """
 
 import ast
@@ -13,12 +12,12 @@ from typing import NamedTuple
 RELATIVE_TOLERANCE = 0.1
 ABSOLUTE_TOLERANCE = 0.02
 
-COMMENT = re.compile(r"#(?P<kind>[>~!])(?: (?P<text>.*))?$")
+COMMENT = re.compile(r"#(?P<kind>[>~])(?: (?P<text>.*))?$")
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
 class Printed(NamedTuple):
-    """One printed line; `kind` is one of `>`, `~` and `!`."""
+    """One printed line; `kind` is `>` or `~`."""
 
     kind: str
     text: str
@@ -86,7 +85,7 @@ def misplaced_comments(code: str) -> list[int]:
 
 
 def without_comments(code: str) -> str:
-    """Return the code of a block without what it says is printed; `#!`, which says what runs, stays."""
+    """Return the code of a block without what it says is printed."""
     return "\n".join(line for line in code.split("\n") if not line.strip().startswith(("#>", "#~")))
 
 

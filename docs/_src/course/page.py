@@ -95,6 +95,11 @@ class Page:
         return self.file.relative_to(Path(*self.file.parts[:2])).with_suffix("").as_posix()
 
     @property
+    def module(self) -> str:
+        """The page's name as that of a Python file, without suffix."""
+        return self.file.stem.replace("-", "_")
+
+    @property
     def title(self) -> str:
         return str(self.front_matter.get("title", self.name))
 

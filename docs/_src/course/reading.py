@@ -120,7 +120,7 @@ class PageReader:
         inside_fences: set[int] = set()
         for language, not_run, indentation, start, end in self._fences.found:
             inside_fences.update(range(start, end + 1))
-            code = [line._replace(text=line.text[indentation:].rstrip()) for line in lines[start + 1 : end]]
+            code = [lines[number]._replace(text=texts[number][indentation:]) for number in range(start + 1, end)]
             page.blocks.append(Block(language, tuple(code), lines[start].page_line, lines[end].page_line, not_run))
         return inside_fences
 

@@ -12,7 +12,8 @@ RECEIPTS = ROOT / ".receipts"
 
 
 def read_receipt(page: Page) -> dict[str, Any] | None:
-    """Return the receipt of a page that is verified: of the blocks as they stand, which did what they show.
+    """Return the receipt of a page that is verified: of the blocks as they stand, which did what they show, for
+    readers too.
 
     Any other page has none to show, and gets None.
     """
@@ -20,15 +21,22 @@ def read_receipt(page: Page) -> dict[str, Any] | None:
     if not file.exists():
         return None
     receipt: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    holds = receipt["passed"] and receipt["blocks"] == [block.digest for block in page.runnable]
-    return receipt if holds else None
+    of_today = receipt["blocks"] == [block.digest for block in page.runnable]
+    return receipt if receipt["passed"] and receipt.get("as_readers") and of_today else None
 
 
-def write_receipt(page: Page, passed: bool, seconds: float, date: str, versions: Mapping[str, str]) -> None:
-    """Write the receipt of `page`; `passed` says whether all was as shown, `date` is that of the run."""
+def write_receipt(
+    page: Page, passed: bool, as_readers: bool, seconds: float, date: str, versions: Mapping[str, str]
+) -> None:
+    """Write the receipt of `page`, whose run was of that `date`.
+
+    `passed` says whether all was as shown, `as_readers` whether it was run as its readers run it, too: else it is
+    true enough to go on editing, and not to be published.
+    """
     receipt = {
         "blocks": [block.digest for block in page.runnable],
         "passed": passed,
+        "as_readers": as_readers,
         "seconds": round(seconds, 1),
         "date": date,
         "versions": versions,

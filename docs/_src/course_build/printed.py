@@ -1,14 +1,14 @@
 """Blocks of code as they are shown, their text unchanged: a Markdown extension.
 
-What a block printed (`#>` exact, `#~` approximate) or raised (`#!`) is set apart from its code. Names, operators
-and punctuation have the colour of the text: without an element for each, a lesson is half as large.
+What a block printed (`#>` exact, `#~` approximate) is set apart from its code. Names, operators and punctuation
+have the colour of the text: without an element for each, a lesson is half as large.
 """
 
 import re
 
 from course_build.finishing import FinishingExtension
 
-PRINTED_COMMENTS = re.compile(r'(?:^[ ]*<span class="c1">#(?:&gt;|[~!])[^\n]*</span>\n)+', re.MULTILINE)
+PRINTED_COMMENTS = re.compile(r'(?:^[ ]*<span class="c1">#(?:&gt;|~)[^\n]*</span>\n)+', re.MULTILINE)
 COLOURLESS = re.compile(r'<span(?: class="(?:n|p|o|w|nb|bp|vm)")?>([^<]*)</span>')
 SET_APART = re.compile(r'<span class="printed">(?:[ ]*<span class="c1">[^\n]*</span>\n)+</span>')
 

@@ -5,7 +5,15 @@ import gc
 import os
 from collections.abc import Iterator
 
+from course.project import ROOT
+
+from tests.verify.run.reader import reader_environment
+
 gc.disable()  # until all is imported: it would look for garbage in what is there to stay
+HOME = ROOT / ".cache" / "home"  # kept, so that matplotlib need not list the fonts each time
+HOME.mkdir(parents=True, exist_ok=True)
+os.environ.clear()  # of this machine's settings
+os.environ.update(reader_environment(HOME), TF_CPP_MIN_LOG_LEVEL="3")  # its C++ logs for readers alone: reader.py
 for threads in ("OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
     os.environ[threads] = "1"  # there are programs enough for all cores
 

@@ -16,11 +16,13 @@ class Result:
     """What a program did, as far as it came.
 
     `printed` holds, for each block begun, the lines printed by each of its top-level statements;
-    `figures` maps the name of each figure to (block, PNG bytes).
+    `missed` holds the program's lines that were not reached; `figures` maps the name of each figure to (block,
+    PNG bytes).
     """
 
     printed: list[list[list[str]]] = field(default_factory=list)
     figures: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    missed: list[int] = field(default_factory=list)
     failure: Failure | None = None
     block: int = 0
     seconds: float = 0.0

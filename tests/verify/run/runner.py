@@ -1,6 +1,7 @@
 """Run programs, each in a forked process of its own, and keep the results of those that passed.
 
-The processes are forked by a server that has imported TensorFlow and run no operation of it.
+The processes are forked by a server that has imported TensorFlow and run no operation of it. That is for speed; the
+last word has the reader (reader.py), whom the runner asks as well where `as_readers` says so.
 """
 
 import functools
@@ -23,7 +24,8 @@ import course
 from course.program import Program
 from course.project import ROOT
 
-from tests.verify.run.execution import execute
+from tests.verify.run.execution import LOG, execute
+from tests.verify.run.reader import Reader, ScriptRun, kill_with_children
 from tests.verify.run.result import Result
 
 CACHE = ROOT / ".cache" / "programs"
@@ -33,12 +35,13 @@ START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_met
 class Runner:
     """Runs each distinct program once, one more at a time than there are cores: each now and then waits for itself.
 
-    `fresh` says whether to run also the programs whose results were kept by an earlier run;
-    `time_limit` is in seconds.
+    `fresh` says whether to run also the programs whose results were kept by an earlier run; `as_readers` whether
+    to run each program also as readers do, which takes its time; `time_limit` is in seconds.
     """
 
-    def __init__(self, fresh: bool, time_limit: float) -> None:
+    def __init__(self, fresh: bool, time_limit: float, as_readers: bool = False) -> None:
         self.fresh = fresh
+        self.as_readers = as_readers
         self.time_limit = time_limit
         self.recalled = 0  # results kept by an earlier run
         self._context: Any = multiprocessing.get_context(START_METHOD)
@@ -46,12 +49,21 @@ class Runner:
         self._starting = threading.Lock()
         self._futures: dict[Program, Future[Result]] = {}
         self._kept_now: set[Path] = set()
+        self._reader = Reader(time_limit)
+        self._scripts = ThreadPoolExecutor(max_workers=2)
+        self._script_futures: dict[tuple[Program, str], Future[list[ScriptRun] | None]] = {}
 
     def submit(self, program: Program) -> Future[Result]:
         """Begin to run `program`, unless it was submitted before; return the future of its Result."""
         if program not in self._futures:
             self._futures[program] = self._pool.submit(self._run_or_recall, program)
         return self._futures[program]
+
+    def submit_script(self, program: Program, name: str) -> Future[list[ScriptRun] | None]:
+        """Begin to run `program` as its readers run the script `name`; the future's result is None if none is asked."""
+        if (program, name) not in self._script_futures:
+            self._script_futures[program, name] = self._scripts.submit(self._run_or_recall_script, program, name)
+        return self._script_futures[program, name]
 
     @property
     def submitted(self) -> int:
@@ -60,21 +72,40 @@ class Runner:
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
+        self._scripts.shutdown(cancel_futures=True)
 
     def _run_or_recall(self, program: Program) -> Result:
-        kept = CACHE / hashlib.sha256(f"{program.digest} {environment_digest()}".encode()).hexdigest()
-        if kept in self._kept_now or (not self.fresh and kept.exists()):
+        kept = _kept(program, "")
+        recalled: Result | None = self._recall(kept)
+        if recalled:
             self.recalled += 1
-            recalled: Result = pickle.loads(kept.read_bytes())
             return recalled
         result = self.run(program)
         if result.passed:
-            CACHE.mkdir(parents=True, exist_ok=True)
-            partial = kept.with_suffix(f".{os.getpid()}")
-            partial.write_bytes(pickle.dumps(result))
-            partial.replace(kept)
-            self._kept_now.add(kept)
+            self._keep(kept, result)
         return result
+
+    def _run_or_recall_script(self, program: Program, name: str) -> list[ScriptRun] | None:
+        kept = _kept(program, name)
+        recalled: list[ScriptRun] | None = self._recall(kept)
+        if recalled or not self.as_readers:
+            return recalled
+        runs = self._reader.run(program, name)
+        if not runs[-1].ended:
+            self._keep(kept, runs)
+        return runs
+
+    def _recall(self, kept: Path) -> Any:
+        if kept in self._kept_now or (not self.fresh and kept.exists()):
+            return pickle.loads(kept.read_bytes())
+        return None
+
+    def _keep(self, kept: Path, result: Result | list[ScriptRun]) -> None:
+        CACHE.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(pickle.dumps(result))
+        partial.replace(kept)
+        self._kept_now.add(kept)
 
     def start(self) -> None:
         """Start the server, which imports TensorFlow by itself while the caller goes on."""
@@ -87,7 +118,7 @@ class Runner:
         self.start()
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
             receiver, sender = self._context.Pipe(duplex=False)
-            process = self._context.Process(target=execute, args=(program, directory, sender), daemon=True)
+            process = self._context.Process(target=execute, args=(program, directory, sender), daemon=False)
             process.start()
             sender.close()
             return self._await_result(process, receiver, Path(directory))
@@ -97,22 +128,27 @@ class Runner:
         block = 0
         while True:
             if not receiver.poll(max(0, deadline - time.monotonic())):
-                process.kill()
+                kill_with_children(process.pid)
                 return Result(block=block, ended=f"did not end within {self.time_limit} seconds")
             try:
                 kind, content = receiver.recv()
             except EOFError:
                 process.join()
-                log = directory / "native-output.txt"
+                log = directory / LOG
                 said = log.read_text(errors="replace").strip()[-500:] if log.exists() else ""
                 ended = f"ended the process with exit code {process.exitcode}" + (f": {said}" if said else "")
                 return Result(block=block, ended=ended)
             if kind == "result":
                 process.join(5)
-                process.kill()
+                kill_with_children(process.pid)
                 result: Result = content
                 return result
             block = content
+
+
+def _kept(program: Program, script: str) -> Path:
+    """Return the file of a program's result, or of the runs of its script of that name."""
+    return CACHE / hashlib.sha256(f"{program.digest} {environment_digest()} {script}".encode()).hexdigest()
 
 
 @functools.cache
