@@ -8,7 +8,10 @@ from tests.verify.verdict import judge
 
 def test_page_is_true(page_file, course, runner, verdicts, tmp_path, pytestconfig, record_property):
     """One bad page is one failure, which names everything that is wrong with it."""
-    verdict = judge(course.pages[page_file], course, runner, tmp_path)
+    page = course.pages.get(page_file)
+    if not page:
+        pytest.fail(f"{page_file}:1: this page was removed while the pages were judged", pytrace=False)
+    verdict = judge(page, course, runner, tmp_path)
     verdicts.append(verdict)
     result = verdict.result
     record_property("edition", verdict.page.edition)

@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from course.navigation import navigation_of
 from course.page import Line, Page, Problem
-from course.project import FIGURES, ROOT, navigation_of
+from course.project import FIGURES, ROOT
 
 from tests.verify.course import Course
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import course
+from course.files import write_whole
 from course.program import Program
 from course.project import ROOT
 
@@ -63,16 +64,12 @@ class Runner:
 
     def _run_or_recall(self, program: Program) -> Result:
         kept = CACHE / hashlib.sha256(f"{program.digest} {environment_digest()}".encode()).hexdigest()
-        if kept in self._kept_now or (not self.fresh and kept.exists()):
+        if (kept in self._kept_now or not self.fresh) and (recalled := _recall(kept)):
             self.recalled += 1
-            recalled: Result = pickle.loads(kept.read_bytes())
             return recalled
         result = self.run(program)
         if result.passed:
-            CACHE.mkdir(parents=True, exist_ok=True)
-            partial = kept.with_suffix(f".{os.getpid()}")
-            partial.write_bytes(pickle.dumps(result))
-            partial.replace(kept)
+            write_whole(kept, pickle.dumps(result))
             self._kept_now.add(kept)
         return result
 
@@ -113,6 +110,15 @@ class Runner:
                 result: Result = content
                 return result
             block = content
+
+
+def _recall(kept: Path) -> Result | None:
+    """Return a result that an earlier run kept; None if there is none, or it is broken."""
+    try:
+        recalled = pickle.loads(kept.read_bytes())
+    except Exception:  # whatever a broken pickle says
+        return None
+    return recalled if isinstance(recalled, Result) else None
 
 
 @functools.cache
