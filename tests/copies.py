@@ -25,17 +25,18 @@ def copy_project(project, *ignored):
 def judge_copy(project, *options):
     """Judge the pages and snippets of the copy; return the failure of each test, "" if none, and the output."""
     report = project / "report.xml"
-    options = ["tests/test_pages.py", f"--junitxml={report}", *options]
-    environment = {name: value for name, value in os.environ.items() if name != "CI"}  # use the kept results
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--numprocesses=0", "-p", "no:cacheprovider", *options],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    run = run_copy(project, f"--junitxml={report}", *options)
     failures = {
         case.get("name"): "\n".join(failure.text or failure.get("message") for failure in case.iter("failure"))
         for case in ElementTree.parse(report).iter("testcase")
     }
     return failures, run.stdout
+
+
+def run_copy(project, *options, **environment):
+    """Judge the pages and snippets of the copy; return the finished process."""
+    command = ["pytest", "-q", "--numprocesses=0", "-p", "no:cacheprovider", "tests/test_pages.py", *options]
+    here = {name: value for name, value in os.environ.items() if name != "CI"}  # use the kept results
+    return subprocess.run(
+        [sys.executable, "-m", *command], cwd=project, env=here | environment, capture_output=True, text=True
+    )
