@@ -17,6 +17,7 @@ from course.receipt import read_receipt
 from filelock import FileLock, Timeout
 
 from tests.built_site import build, free_port, serve
+from tests.completeness import not_run
 from tests.verify import commands
 from tests.verify.checks.sections import snippet_files
 from tests.verify.course import Course
@@ -30,6 +31,7 @@ PAGES = {
 VERDICTS = pytest.StashKey[list[Verdict]]()
 CHANGES = pytest.StashKey[list[str]]()  # in the English, for --translated
 REFUSED = pytest.StashKey[list[str]]()  # what was not written, and why
+LEFT_OUT = pytest.StashKey[list[str]]()  # the tests that CI did not run
 WRITING = pytest.StashKey[FileLock]()
 
 
@@ -63,6 +65,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.stash[VERDICTS], config.stash[CHANGES], config.stash[REFUSED] = [], [], []
+    config.stash[LEFT_OUT] = []
     try:
         extensions()
     except Unreadable as error:
@@ -175,8 +178,13 @@ def verdicts(request):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """Write what --update and --translated ask for; what is refused fails the run."""
+    """Write what --update and --translated ask for; what is refused fails the run, and under CI what is not run."""
     option, stash = session.config.option, session.config.stash
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if "CI" in os.environ and terminal:  # a process of pytest-xdist has none, and runs a part only
+        stash[LEFT_OUT] = not_run([report for reports in terminal.stats.values() for report in reports])
+        if stash[LEFT_OUT] and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return
     if option.translated:
@@ -213,10 +221,10 @@ def site(tmp_path_factory):
 
 def pytest_terminal_summary(terminalreporter, config):
     """Say what was written and run, the latter from what each page's test recorded, in whichever process it ran."""
-    for title, texts in (("the English", config.stash[CHANGES]), ("not written", config.stash[REFUSED])):
-        if texts:
+    for title, kept in (("the English", CHANGES), ("not written", REFUSED), ("not run, as CI has to", LEFT_OUT)):
+        if config.stash[kept]:
             terminalreporter.section(title)
-            terminalreporter.line("\n\n".join(texts))
+            terminalreporter.line("\n\n".join(config.stash[kept]))
     runs = [
         dict(report.user_properties)
         for reports in terminalreporter.stats.values()

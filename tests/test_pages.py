@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.verify.checks.pictures import picture_problems
 from tests.verify.checks.sections import section_problems
 from tests.verify.verdict import judge
 
@@ -19,6 +20,11 @@ def test_page_is_true(page_file, course, runner, verdicts, tmp_path, pytestconfi
     record_property("run", len(result.printed) - bool(result.failure) if result else 0)
     record_property("seconds", result.seconds if result else 0)
     if problems := verdict.left(pytestconfig.option.update, pytestconfig.option.translated):
+        pytest.fail("\n".join(map(str, problems)), pytrace=False)
+
+
+def test_pictures_are_small_and_only_draw():
+    if problems := list(picture_problems()):
         pytest.fail("\n".join(map(str, problems)), pytrace=False)
 
 

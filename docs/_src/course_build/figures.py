@@ -9,6 +9,8 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from urllib.parse import unquote
 
+from course.files import Unreadable
+from course.page import Problem
 from course.project import ROOT
 
 from course_build.finishing import FinishingExtension
@@ -21,12 +23,26 @@ INCH = 120  # pixels on the page for an inch of a drawing
 
 
 def size_of(file: Path) -> tuple[int, int]:
-    """Return the width and height, in pixels of the page, at which a PNG or SVG is shown."""
+    """Return the width and height, in pixels of the page, at which a PNG or SVG is shown.
+
+    Raises:
+        Unreadable: if it is none.
+    """
+    try:
+        return _size_of(file)
+    except (ElementTree.ParseError, KeyError, ValueError, struct.error) as error:
+        message = f"this is no picture whose size can be read: {error}"
+        raise Unreadable(Problem(file.relative_to(ROOT), 1, message)) from error
+
+
+def _size_of(file: Path) -> tuple[int, int]:
     if file.suffix == ".svg":
         sides = map(float, ElementTree.parse(file).getroot().attrib["viewBox"].split()[2:])
         width, height = map(round, sides)
         return width, height
     start = file.read_bytes()[:4096]
+    if not start.startswith(b"\x89PNG"):
+        raise ValueError("it is no PNG")
     pixels: tuple[int, int] = struct.unpack(">II", start[16:24])
     density = start.find(b"pHYs")
     per_metre = struct.unpack(">I", start[density + 4 : density + 8])[0] if density > 0 else INCH / 0.0254

@@ -10,15 +10,23 @@ import re
 from typing import Any
 
 import jieba
+from course.files import Unreadable
 from course.glossary import glossary
 
 SEPARATOR = "\u200b"  # what Material puts between Chinese words
 
 
 def teach_terms() -> None:
-    """Teach the terms to the segmenter that Material's search uses."""
+    """Teach the terms to the segmenter that Material's search uses.
+
+    Raises:
+        Unreadable: if a row of the glossary is broken.
+    """
+    terms, problems = glossary()
+    for problem in problems:
+        raise Unreadable(problem)
     jieba.setLogLevel(logging.WARNING)
-    for term in glossary()[0]:
+    for term in terms:
         for word in re.findall("[一-鿿]+", term.zh):
             if len(word) <= 3:
                 jieba.add_word(word)
