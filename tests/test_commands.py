@@ -6,10 +6,9 @@ import course.files
 import pytest
 from filelock import FileLock
 
-from tests.copies import copy_project, run_copy
-from tests.test_mistakes import write_sample
+from tests.copies import run_copy
+from tests.test_mistakes import write_samples
 from tests.verify import edits
-from tests.verify.checks.sections import snippet_files
 from tests.verify.edits import Edit, apply_edits, keep_figures
 from tests.verify.run.result import Result
 
@@ -140,16 +139,8 @@ def test_editions_that_draw_different_figures_lose_none(project):
 def translated(tmp_path_factory):
     """A project of sample lessons, and what --translated says of them once the English of each has moved on."""
     project = tmp_path_factory.mktemp("project")
-    submodules = {file.parent.name for file in snippet_files()}
-    copy_project(project, *submodules, *(name.replace("_", "-") for name in submodules))
     names = ["changed", "new-section", "new-page", "failing", "unknown"]
-    for folder in ("docs/en/sample", "docs/zh/sample", "snippets/sample", "tests/snippets/sample"):
-        (project / folder).mkdir()
-    for edition in ("en", "zh"):
-        text = "nav:\n" + "".join(f"  - {name}.md\n" for name in names)
-        (project / f"docs/{edition}/sample/.nav.yml").write_text(text)
-    for name in names:
-        write_sample(project, name)
+    write_samples(project, names)
     git(project, "init", "--quiet")
     pages = [f"--page=zh/sample/{name}" for name in names]
     first = run_copy(project, "--update", "--translated", *pages)

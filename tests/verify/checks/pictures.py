@@ -54,10 +54,10 @@ def _in_drawing(file: Path, data: bytes) -> Iterator[Problem]:
     except etree.XMLSyntaxError as error:
         yield Problem(file, error.lineno or 1, f"the picture cannot be read: {error.msg}")
         return
-    parts = [*root.itersiblings(preceding=True), *root.iter(), *root.itersiblings()]
     if root.getroottree().docinfo.doctype:
         yield Problem(file, 1, "a drawing has no <!DOCTYPE>; remove it")
-    for part in parts:
+        return
+    for part in [*root.itersiblings(preceding=True), *root.iter(), *root.itersiblings()]:
         line = part.sourceline or 1
         if part.tag is etree.Comment:
             continue
