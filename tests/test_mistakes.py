@@ -250,6 +250,13 @@ MISTAKES = {
     "section-never-confirmed": Mistake(
         "zh", "  use: '", "  no: '", rf"{ZH}:\d+: the English section #use \({EN}:14\) is new: see that"
     ),
+    "still-to-write": Mistake(
+        "en", "Nothing more.", "TODO: say more.", rf"{EN}:31: this is still to be written: “TODO: say"
+    ),
+    "still-to-write-in-chinese": Mistake("zh", "没有了。", "TODO：没有了。", rf"{ZH}:\d+: this is still to be written"),
+    "still-to-write-in-code": Mistake(
+        "module", PRINT, "    # TODO\n" + PRINT, rf"{EN}:17: this is still to be written"
+    ),
     "no-description": Mistake("en", "description: A sample.\n", "", rf"{EN}:1: the front matter has no description"),
 }
 

@@ -18,12 +18,20 @@ INLINE_CODE = re.compile(r"`+[^`]*`+")
 
 def prose_problems(page: Page, course: Course) -> Iterator[Problem]:
     """Yield the problems of the page's prose."""
+    yield from _still_to_write(page)
     yield from _in_front_matter(page)
     yield from _in_headings(page)
     yield from _in_images(page)
     yield from _in_tables(page)
     yield from _in_links(page, course)
     yield from _in_navigation(page)
+
+
+def _still_to_write(page: Page) -> Iterator[Problem]:
+    embedded = [(line.page_line, line.text) for block in page.blocks for line in block.lines if line.source]
+    for number, text in [*enumerate(page.source.split("\n"), 1), *embedded]:
+        if re.search(r"\bTODO\b", text, re.ASCII):
+            yield Problem(page.file, number, f"this is still to be written: “{text.strip()}”")
 
 
 def _in_front_matter(page: Page) -> Iterator[Problem]:
