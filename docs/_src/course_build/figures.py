@@ -23,26 +23,12 @@ INCH = 120  # pixels on the page for an inch of a drawing
 
 
 def size_of(file: Path) -> tuple[int, int]:
-    """Return the width and height, in pixels of the page, at which a PNG or SVG is shown.
-
-    Raises:
-        Unreadable: if it is none.
-    """
-    try:
-        return _size_of(file)
-    except (ElementTree.ParseError, KeyError, ValueError, struct.error) as error:
-        message = f"this is no picture whose size can be read: {error}"
-        raise Unreadable(Problem(file.relative_to(ROOT), 1, message)) from error
-
-
-def _size_of(file: Path) -> tuple[int, int]:
+    """Return the width and height, in pixels of the page, at which a PNG or SVG is shown."""
     if file.suffix == ".svg":
         sides = map(float, ElementTree.parse(file).getroot().attrib["viewBox"].split()[2:])
         width, height = map(round, sides)
         return width, height
     start = file.read_bytes()[:4096]
-    if not start.startswith(b"\x89PNG"):
-        raise ValueError("it is no PNG")
     pixels: tuple[int, int] = struct.unpack(">II", start[16:24])
     density = start.find(b"pHYs")
     per_metre = struct.unpack(">I", start[density + 4 : density + 8])[0] if density > 0 else INCH / 0.0254
@@ -51,14 +37,22 @@ def _size_of(file: Path) -> tuple[int, int]:
 
 
 def with_figures(content: str) -> str:
-    """Wrap each picture of the HTML `content` that stands by itself."""
+    """Wrap each picture of the HTML `content` that stands by itself.
+
+    Raises:
+        Unreadable: if one is no picture.
+    """
 
     def figure(match: re.Match[str]) -> str:
         image = match["image"]
         source = SOURCE.search(image)
         file = ROOT / "docs" / unquote(source["asset"]) if source else None
         if file and file.is_file():
-            width, height = size_of(file)
+            try:
+                width, height = size_of(file)
+            except (ElementTree.ParseError, KeyError, ValueError, struct.error) as error:
+                message = f"this is no picture whose size can be read: {error}"
+                raise Unreadable(Problem(file.relative_to(ROOT), 1, message)) from error
             sizes = f'<img width="{width}" height="{height}" loading="lazy" decoding="async" '
             image = image.replace("<img ", sizes, 1)
         caption = f"<figcaption>{match['caption']}</figcaption>" if match["caption"] else ""

@@ -1,5 +1,6 @@
 """What is asked of the Markdown around the code: ids, alternative texts, links, a place in the navigation."""
 
+import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -89,14 +90,8 @@ def _broken(page: Page, target: str, course: Course) -> str | None:
     path, _, anchor = target.partition("#")
     other: Page | None = page
     if path:
-        parts: list[str] = []
-        for part in (PurePosixPath(page.name).parent / path).parts:
-            if part == ".." and parts:
-                parts.pop()
-            else:
-                parts.append(part)
-        found = PurePosixPath(*parts)
-        root = "docs" if found.parts[0] == "assets" else f"docs/{page.edition}"
+        found = _resolved(page, path)
+        root = "docs" if found.parts[:1] == ("assets",) else f"docs/{page.edition}"
         if Path("docs", found).parent == FIGURES / page.name:
             return None  # the program says which figures there are
         if not (ROOT / root / found).is_file():
@@ -107,6 +102,17 @@ def _broken(page: Page, target: str, course: Course) -> str | None:
         message = f"the link to {target} leads to no heading: {other.file} has none with the id #{anchor}"
         return message
     return None
+
+
+def linked_pages(page: Page) -> set[Path]:
+    """Return the files of the pages that a page links to, there or not."""
+    targets = {match["target"].partition("#")[0] for _, match in _matches(page, LINK)}
+    return {Path("docs", page.edition, _resolved(page, target)) for target in targets if target.endswith(".md")}
+
+
+def _resolved(page: Page, path: str) -> PurePosixPath:
+    """Return where a relative link leads, seen from the folder of the edition."""
+    return PurePosixPath(posixpath.normpath(PurePosixPath(page.name).parent / path))
 
 
 def _in_navigation(page: Page) -> Iterator[Problem]:
