@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from course.files import Unreadable
+from course.markdown import extensions
 from course.page import Page
 from course.program import Program
-from course.project import EDITIONS, page_files
+from course.project import EDITIONS, ROOT, page_files
 from course.receipt import read_receipt
+from filelock import FileLock, Timeout
 
 from tests.built_site import build, free_port, serve
+from tests.completeness import not_run
+from tests.verify import commands
 from tests.verify.checks.sections import snippet_files
 from tests.verify.course import Course
-from tests.verify.edits import apply_edits, keep_figures, mark_translated
+from tests.verify.history import changes
 from tests.verify.run.runner import Runner
 from tests.verify.verdict import Verdict
 
@@ -24,6 +29,10 @@ PAGES = {
     file.relative_to("docs").with_suffix("").as_posix(): file for edition in EDITIONS for file in page_files(edition)
 }
 VERDICTS = pytest.StashKey[list[Verdict]]()
+CHANGES = pytest.StashKey[list[str]]()  # in the English, for --translated
+REFUSED = pytest.StashKey[list[str]]()  # what was not written, and why
+LEFT_OUT = pytest.StashKey[list[str]]()  # the tests that CI did not run
+WRITING = pytest.StashKey[FileLock]()
 
 
 def pytest_addoption(parser):
@@ -58,16 +67,34 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    config.stash[VERDICTS] = []
+    config.stash[VERDICTS], config.stash[CHANGES], config.stash[REFUSED] = [], [], []
+    config.stash[LEFT_OUT] = []
+    try:
+        extensions()
+    except Unreadable as error:
+        raise pytest.UsageError(str(error)) from error
     config.option.fresh |= "CI" in os.environ and not config.option.kept
     for option in ("update", "translated"):
-        if getattr(config.option, option) and not config.option.page:
-            raise pytest.UsageError(f"--{option} writes: name each page that it may write with --page")
+        if getattr(config.option, option):
+            if not config.option.page:
+                raise pytest.UsageError(f"--{option} writes: name each page that it may write with --page")
+            if config.option.numprocesses:
+                raise pytest.UsageError(f"--{option} writes, in one process: leave --numprocesses away")
+            write_alone(config)
     for name in config.option.page:
         if not any(is_named(name, page) for page in PAGES):
             names = [page.rpartition("/")[2] for page in PAGES]
             near = difflib.get_close_matches(name.rpartition("/")[2], names, n=1)
             raise pytest.UsageError(f"there is no page {name}" + (f"; is it {near[0]}?" if near else ""))
+
+
+def write_alone(config):
+    """Hold, until this run ends, what lets one run at a time write into the project."""
+    config.stash[WRITING] = FileLock(ROOT / ".cache" / "writing.lock")
+    try:
+        config.stash[WRITING].acquire(timeout=0)
+    except Timeout as error:
+        raise pytest.UsageError("another --update or --translated is running here: wait until it has ended") from error
 
 
 def is_named(name, page):
@@ -81,8 +108,9 @@ def page_of(snippet_file):
 
 
 def asked_for(config, page):
-    """Tell whether the page `zh/part/lesson` is to be judged."""
-    return not config.option.page or any(is_named(name, page) for name in config.option.page)
+    """Tell whether the page `zh/part/lesson` is to be judged: with --translated, also the English of what is named."""
+    also = [f"zh/{page[3:]}"] if config.option.translated else []
+    return not config.option.page or any(is_named(name, one) for name in config.option.page for one in (page, *also))
 
 
 def pytest_generate_tests(metafunc):
@@ -134,7 +162,7 @@ def runner(request, course):
     runner = Runner(option.fresh, option.time_limit, as_readers=option.fresh or "CI" in os.environ)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         files = [item.callspec.params["page_file"] for item in request.session.items if "runner" in item.fixturenames]
-        pages = [page for file in files if (page := course.pages[file]).runnable]
+        pages = [page for file in files if (page := course.pages.get(file)) and page.runnable]
         for page in sorted(pages, key=expected_cost, reverse=True):  # so that no long one ends alone
             runner.submit(Program.of(page))
             runner.submit_script(Program.of(page), f"{page.module}.py")
@@ -150,21 +178,31 @@ def course():
 
 @pytest.fixture(scope="session")
 def verdicts(request):
-    """The verdicts on the pages, as they come; at the end what --update and --translated ask for is written."""
-    verdicts = request.config.stash[VERDICTS]
-    yield verdicts
-    option = request.config.option
-    if option.update:
-        passed = [verdict for verdict in verdicts if verdict.result and verdict.result.passed]
-        apply_edits(edit for verdict in passed for edit in verdict.edits)
-        for verdict in passed:
-            keep_figures(verdict.page, verdict.result)
+    """The verdicts on the pages, as they come."""
+    return request.config.stash[VERDICTS]
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """Write what --update and --translated ask for; what is refused fails the run, and under CI what is not run."""
+    option, stash = session.config.option, session.config.stash
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    if "CI" in os.environ and terminal:  # a process of pytest-xdist has none, and runs a part only
+        stash[LEFT_OUT] = not_run([report for reports in terminal.stats.values() for report in reports])
+        if stash[LEFT_OUT] and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        return
     if option.translated:
-        today = Course()
-        for verdict in verdicts:
-            page, english = today.pages[verdict.page.file], today.counterpart(verdict.page, "en")
-            if page.edition == "zh" and english and not verdict.left(option.update, translated=True):
-                mark_translated(page, english)
+        course = Course()
+        stash[CHANGES] = [
+            change
+            for verdict in stash[VERDICTS]
+            if verdict.untranslated and (english := course.counterpart(verdict.page, "en"))
+            for change in changes(verdict.page, english)
+        ]
+    stash[REFUSED] = list(commands.write(stash[VERDICTS], option.update, option.translated))
+    if stash[REFUSED]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 class Site(NamedTuple):
@@ -186,8 +224,12 @@ def site(tmp_path_factory):
         yield Site(folder, url)
 
 
-def pytest_terminal_summary(terminalreporter):
-    """Say what was run, from what each page's test recorded, in whichever process it ran."""
+def pytest_terminal_summary(terminalreporter, config):
+    """Say what was written and run, the latter from what each page's test recorded, in whichever process it ran."""
+    for title, kept in (("the English", CHANGES), ("not written", REFUSED), ("not run, as CI has to", LEFT_OUT)):
+        if config.stash[kept]:
+            terminalreporter.section(title)
+            terminalreporter.line("\n\n".join(config.stash[kept]))
     runs = [
         dict(report.user_properties)
         for reports in terminalreporter.stats.values()

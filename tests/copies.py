@@ -64,17 +64,18 @@ def multiply_lessons(project, times):
 def judge_copy(project, *options, tests="tests/test_pages.py"):
     """Run tests of the copy, those of its pages; return the failure of each test, "" if none, and the output."""
     report = project / "report.xml"
-    options = [tests, f"--junitxml={report}", *options]
-    environment = {name: value for name, value in os.environ.items() if name != "CI"}  # use the kept results
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--numprocesses=0", "-p", "no:cacheprovider", *options],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    run = run_copy(project, f"--junitxml={report}", *options, tests=tests)
     failures = {
         case.get("name"): "\n".join(failure.text or failure.get("message") for failure in case.iter("failure"))
         for case in ElementTree.parse(report).iter("testcase")
     }
     return failures, run.stdout
+
+
+def run_copy(project, *options, tests="tests/test_pages.py", **environment):
+    """Run tests of the copy, those of its pages and snippets; return the finished process."""
+    command = ["pytest", "-q", "--numprocesses=0", "-p", "no:cacheprovider", tests, *options]
+    here = {name: value for name, value in os.environ.items() if name != "CI"}  # use the kept results
+    return subprocess.run(
+        [sys.executable, "-m", *command], cwd=project, env=here | environment, capture_output=True, text=True
+    )

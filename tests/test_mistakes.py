@@ -290,6 +290,34 @@ MISTAKES = {
         r"tests/snippets/sample/test_MODULE\.py:4: no sentence of docs/en/sample/NAME\.md names this test",
     ),
     "mark-in-one-edition": Mistake("zh", "[✓](claim:mean_is_between)", "", rf"{ZH}:\d+: the link differs"),
+    "not-utf-8": Mistake("en", "Nothing more.", "Nothing mor\udce9.", rf"{EN}:31: this line is not UTF-8"),
+    "not-utf-8-in-chinese": Mistake("zh", "没有了。", "\udcc3\udcbb\udcd3\udcd0", rf"{ZH}:\d+: this line is not UTF-8"),
+    "module-not-utf-8": Mistake(
+        "module", "A sample", "A sampl\udce9", rf"{EN}:11: {PY}:1: this line is not UTF-8(.|\n)*\n{PY}:1: this line"
+    ),
+    "tests-not-utf-8": Mistake(
+        "tests",
+        "    assert",
+        "    # \udce9\n    assert",
+        r"tests/snippets/sample/test_MODULE\.py:5: this line is not UTF-8",
+    ),
+    "tests-are-no-python": Mistake(
+        "tests", "is_between()", "is_between(", r"tests/snippets/sample/test_MODULE\.py:4: the module is not Python"
+    ),
+    "front-matter-is-no-yaml": Mistake(
+        "en", "title: Sample", "title: [Sample", rf"{EN}:3: the front matter is not YAML"
+    ),
+    "never-confirmed": Mistake("zh", "english:", "unknown:", rf"{ZH}:1: this page is new: see that"),
+    "section-never-confirmed": Mistake(
+        "zh", "  use: '", "  no: '", rf"{ZH}:\d+: the English section #use \({EN}:14\) is new: see that"
+    ),
+    "still-to-write": Mistake(
+        "en", "Nothing more.", "TODO: say more.", rf"{EN}:31: this is still to be written: “TODO: say"
+    ),
+    "still-to-write-in-chinese": Mistake("zh", "没有了。", "TODO：没有了。", rf"{ZH}:\d+: this is still to be written"),
+    "still-to-write-in-code": Mistake(
+        "module", PRINT, "    # TODO\n" + PRINT, rf"{EN}:17: this is still to be written"
+    ),
     "no-description": Mistake("en", "description: A sample.\n", "", rf"{EN}:1: the front matter has no description"),
 }
 
@@ -398,22 +426,29 @@ def write_sample(project, name, module=MODULE):
         (project / named(file, name)).write_text(named(text, name), encoding="utf-8")
 
 
+def write_samples(project, names):
+    """Copy the project without its lessons; write the sample lesson into it under each of the names."""
+    submodules = {file.parent.name for file in snippet_files()}
+    copy_project(project, *submodules, *(name.replace("_", "-") for name in submodules))
+    for folder in ("docs/en/sample", "docs/zh/sample", "snippets/sample", "tests/snippets/sample"):
+        (project / folder).mkdir()
+    for edition in ("en", "zh"):
+        listed = "".join(f"  - {name}.md\n" for name in names)
+        (project / f"docs/{edition}/sample/.nav.yml").write_text("nav:\n" + listed)
+        (project / f"docs/{edition}/.nav.yml").write_text("nav:\n  - index.md\n  - overview.md\n  - sample\n")
+    for name in names:
+        write_sample(project, name, HONEST.get(name, MODULE))
+
+
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
     """The failures of a project in which each sample page has one mistake, and one page has none."""
     project = tmp_path_factory.mktemp("project")
-    submodules = {file.parent.name for file in snippet_files()}
-    copy_project(project, *submodules, *(name.replace("_", "-") for name in submodules))
     names = [*HONEST, *MISTAKES, *SCRIPT_MISTAKES]
+    write_samples(project, names)
     for edition in ("en", "zh"):
-        folder = project / "docs" / edition / "sample"
-        folder.mkdir()
-        listed = [name for name in names if name != "missing-from-navigation"]
-        (folder / ".nav.yml").write_text("nav:\n" + "".join(f"  - {name}.md\n" for name in listed))
-    (project / "snippets" / "sample").mkdir()
-    (project / "tests" / "snippets" / "sample").mkdir()
-    for name in names:
-        write_sample(project, name, HONEST.get(name, MODULE))
+        navigation = project / "docs" / edition / "sample" / ".nav.yml"
+        navigation.write_text(navigation.read_text().replace("  - missing-from-navigation.md\n", ""))
     samples = ["--time-limit=20", *(f"--page=sample/{name}" for name in names)]
     judge_copy(project, *samples, "--update", "--translated")
     for name, mistake in (MISTAKES | SCRIPT_MISTAKES).items():
@@ -422,7 +457,7 @@ def judged(tmp_path_factory):
         text = file.read_text(encoding="utf-8")
         old, new = named(mistake.old, name), named(mistake.new, name)
         assert old in text, f"the mistake {name} finds nothing to spoil in\n{text}"
-        file.write_text(text.replace(old, new, 1), encoding="utf-8")
+        file.write_text(text.replace(old, new, 1), encoding="utf-8", errors="surrogateescape")
     scripts = [f"--page=sample/{name}" for name in ("sound", "unusual", *SCRIPT_MISTAKES)]
     failures, output = judge_copy(project, *samples)
     as_readers, more_output = judge_copy(project, "--time-limit=60", "--fresh", *scripts)

@@ -3,6 +3,7 @@
 import pytest
 from course.project import EDITIONS, ROOT
 
+from tests.verify.checks.pictures import picture_problems
 from tests.verify.checks.sections import section_problems
 from tests.verify.run.start import START
 from tests.verify.verdict import judge
@@ -10,7 +11,10 @@ from tests.verify.verdict import judge
 
 def test_page_is_true(page_file, course, runner, verdicts, tmp_path, pytestconfig, record_property):
     """One bad page is one failure, which names everything that is wrong with it."""
-    verdict = judge(course.pages[page_file], course, runner, tmp_path)
+    page = course.pages.get(page_file)
+    if not page:
+        pytest.fail(f"{page_file}:1: this page was removed while the pages were judged", pytrace=False)
+    verdict = judge(page, course, runner, tmp_path)
     verdicts.append(verdict)
     result = verdict.result
     record_property("edition", verdict.page.edition)
@@ -18,6 +22,11 @@ def test_page_is_true(page_file, course, runner, verdicts, tmp_path, pytestconfi
     record_property("run", len(result.printed) - bool(result.failure) if result else 0)
     record_property("seconds", result.seconds if result else 0)
     if problems := verdict.left(pytestconfig.option.update, pytestconfig.option.translated):
+        pytest.fail("\n".join(map(str, problems)), pytrace=False)
+
+
+def test_pictures_are_small_and_only_draw():
+    if problems := list(picture_problems()):
         pytest.fail("\n".join(map(str, problems)), pytrace=False)
 
 

@@ -25,6 +25,25 @@ def test_site_shows_just_the_blocks_that_ran(page_file, course, site):
     assert not unknown, f"{page.file} shows code that no fence announced (indented by four spaces?): {unknown}"
 
 
+def code_around_the_article(document):
+    """Return the code that a template shows: what stands in an article, the tests of the pages know."""
+    shown = document.cssselect("pre, samp, kbd, textarea")
+    return [element.text_content().strip()[:60] for element in shown if not element.xpath("ancestor::article")]
+
+
+def test_no_template_shows_code(site):
+    files = sorted(site.folder.rglob("*.html"))
+    shown = {file: code_around_the_article(lxml.html.parse(str(file)).getroot()) for file in files}
+    found = [f"{file.relative_to(site.folder)}: {code}" for file, code in shown.items() if code]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("tag", ["pre", "samp", "kbd", "textarea"])
+def test_code_in_a_template_is_noticed(tag):
+    page = lxml.html.fromstring(f"<main><article><pre>1</pre></article><div><{tag}>2</{tag}></div></main>")
+    assert code_around_the_article(page) == ["2"]
+
+
 def test_a_block_that_is_not_run_says_why(page_file, course, site):
     page = course.pages[page_file]
     html = html_file(site.folder, page).read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ from course.project import ROOT
 from watchdog.events import FileSystemEventHandler
 from watchdog.observers import Observer
 
+from tests.verify.checks.prose import linked_pages
 from tests.verify.course import Course
 from tests.verify.run.runner import Runner
 from tests.verify.verdict import judge
@@ -44,6 +45,20 @@ def state(page):
     return page.source, tuple(block.text for block in page.blocks)
 
 
+def affected(course, known):
+    """Return the pages whose verdict may be another than when their states were those `known`.
+
+    These are the pages that changed, the Chinese of an English one that did, the other edition of one that came or
+    went, and those that link to that.
+    """
+    changed = {file for file, page in course.pages.items() if known.get(file) != state(page)}
+    moved = known.keys() ^ course.pages.keys()
+    others = {Path("docs", "zh" if file.parts[1] == "en" else "en", *file.parts[2:]) for file in moved}
+    others |= {Path("docs", "zh", *file.parts[2:]) for file in changed}
+    linking = {file for file, page in course.pages.items() if moved & linked_pages(page)}
+    return [page for file, page in course.pages.items() if file in changed | others | linking]
+
+
 def report(pages, course, runner):
     """Judge `pages` and print what is wrong with them."""
     for page in pages:
@@ -72,9 +87,9 @@ def main():
     while True:
         wait_for_a_save(tokens)
         course.reread()
-        changed = [page for page in course.pages.values() if known.get(page.file) != state(page)]
+        pages = affected(course, known)
         known = {page.file: state(page) for page in course.pages.values()}
-        report(changed, course, runner)
+        report(pages, course, runner)
 
 
 if __name__ == "__main__":

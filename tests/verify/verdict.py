@@ -1,8 +1,10 @@
 """All that is wrong with a page: its Markdown, its words, its program, its figures, its translation."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from course.files import Unreadable
 from course.page import Page, Problem
 from course.program import Program
 from course.receipt import write_receipt
@@ -53,10 +55,24 @@ def judge(page: Page, course: Course, runner: Runner, directory: Path) -> Verdic
     if page.runnable:
         _judge_run(verdict, runner, directory)
     verdict.problems += page.problems
-    verdict.problems += [*prose_problems(page, course), *term_problems(page), *typography_problems(page)]
-    verdict.problems += [*structure_problems(page, course), *claim_problems(page)]
+    verdict.problems += _found(
+        prose_problems(page, course),
+        term_problems(page),
+        typography_problems(page),
+        structure_problems(page, course),
+        claim_problems(page),
+    )
     verdict.untranslated += digest_problems(page, course)
     return verdict
+
+
+def _found(*checks: Iterator[Problem]) -> Iterator[Problem]:
+    """Yield what the checks find; a file that one of them cannot read is a problem, and ends this check alone."""
+    for check in checks:
+        try:
+            yield from check
+        except Unreadable as error:
+            yield error.problem
 
 
 def _judge_run(verdict: Verdict, runner: Runner, directory: Path) -> None:

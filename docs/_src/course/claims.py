@@ -5,16 +5,15 @@
 
 import ast
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from course import receipt as receipts
-from course.page import Page
+from course.files import Unreadable, read_text
+from course.page import Page, Problem
 from course.project import ROOT
-from course.receipt import write_whole
 
 MARK = re.compile(r"[ ]?\[✓\]\(claim:(?P<claim>\w+)\)")
 # Between sentences; a mark, as it stands between \x02 and \x03, belongs to the sentence before it.
@@ -71,14 +70,22 @@ def test_module(page: Page) -> Path:
 
 
 def claim_tests(page: Page) -> list[ClaimTest]:
-    """Return the tests of the claims of a lesson, as they stand in its module; none if there is no module."""
-    file = ROOT / test_module(page)
-    if not file.exists():
+    """Return the tests of the claims of a lesson, as they stand in its module; none if there is no module.
+
+    Raises:
+        Unreadable: if the module is no Python.
+    """
+    file = test_module(page)
+    if not (ROOT / file).exists():
         return []
-    source = file.read_text(encoding="utf-8")
+    source = read_text(file)
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        raise Unreadable(Problem(file, error.lineno or 1, f"the module is not Python: {error.msg}")) from error
     lines = source.split("\n")
     tests = []
-    for node in ast.parse(source).body:
+    for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
             text = "\n".join(lines[first - 1 : node.end_lineno])
@@ -99,11 +106,11 @@ def read_claims_receipt(page: Page) -> dict[str, Any] | None:
 
     `claims` maps each claim to `passed` and `seconds`.
     """
-    file = _receipt_file(page)
-    if not file.exists():
+    receipt = receipts.load(_receipt_file(page), digest=str, environment=str, versions=dict, claims=dict)
+    if not receipt or receipt["digest"] != code_digest(page):
         return None
-    receipt: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return receipt if receipt["digest"] == code_digest(page) else None
+    runs = [run if isinstance(run, dict) else {} for run in receipt["claims"].values()]
+    return receipt if all({"passed", "seconds"} <= run.keys() for run in runs) else None
 
 
 def claims_that_held(page: Page) -> list[str]:
@@ -111,6 +118,13 @@ def claims_that_held(page: Page) -> list[str]:
     receipt = read_claims_receipt(page)
     held = {claim for claim, run in receipt["claims"].items() if run["passed"]} if receipt else set()
     return sorted({mark.claim for mark in marks_of(page)} & held)
+
+
+def claims_not_held(page: Page) -> list[str]:
+    """Return the claims that a lesson's tests are of, and that no run of today's code showed to hold."""
+    receipt = read_claims_receipt(page)
+    runs = receipt["claims"] if receipt else {}
+    return [test.claim for test in claim_tests(page) if not runs.get(test.claim, {}).get("passed")]
 
 
 def write_claims_receipt(
@@ -124,7 +138,7 @@ def write_claims_receipt(
         "versions": versions,
         "claims": claims,
     }
-    write_whole(_receipt_file(page), receipt)
+    receipts.keep(_receipt_file(page), receipt)
 
 
 def code_digest(page: Page) -> str:

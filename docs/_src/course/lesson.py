@@ -7,8 +7,9 @@ place there.
 from pathlib import Path
 from typing import NamedTuple
 
+from course.navigation import navigation_of
 from course.page import Page
-from course.project import navigation_of, page_files
+from course.project import page_files
 from course.reading import PageReader
 
 

@@ -1,11 +1,13 @@
 """The site's own Markdown, as `mkdocs.yml` configures it."""
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import yaml
 from markdown import Markdown
 
+from course.files import read_yaml
 from course.project import ROOT
 
 
@@ -19,8 +21,12 @@ _Configuration.add_constructor("!ENV", lambda loader, node: None)
 
 @cache
 def extensions() -> dict[str, dict[str, Any]]:
-    """Map each Markdown extension of the site to its settings."""
-    configuration = yaml.load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"), Loader=_Configuration)
+    """Map each Markdown extension of the site to its settings.
+
+    Raises:
+        Unreadable: if `mkdocs.yml` is no YAML.
+    """
+    configuration = read_yaml(Path("mkdocs.yml"), _Configuration)
     entries = [entry if isinstance(entry, dict) else {entry: None} for entry in configuration["markdown_extensions"]]
     return {name: settings or {} for entry in entries for name, settings in entry.items()}
 

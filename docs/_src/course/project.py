@@ -1,9 +1,6 @@
-"""Where the project is, which editions it has, and where in the navigation a page stands."""
+"""Where the project is, and which editions and pages it has."""
 
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 EDITIONS = ("en", "zh")
 
@@ -23,12 +20,3 @@ FIGURES = Path("docs", "assets", "figures")
 def page_files(edition: str) -> list[Path]:
     """Return the Markdown files of an edition, relative to the project, sorted."""
     return sorted(file.relative_to(ROOT) for file in (ROOT / "docs" / edition).rglob("*.md"))
-
-
-def navigation_of(folder: Path) -> list[str] | None:
-    """Return what the navigation lists in `folder` (relative to the project), in order; None if it has none."""
-    file = ROOT / folder / ".nav.yml"
-    if not file.exists():
-        return None
-    entries: list[Any] = yaml.safe_load(file.read_text(encoding="utf-8"))["nav"]
-    return [str(value) for entry in entries for value in (entry.values() if isinstance(entry, dict) else [entry])]

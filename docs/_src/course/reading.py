@@ -12,6 +12,7 @@ from markdown import Markdown
 from pymdownx.snippets import SnippetExtension, SnippetMissingError, SnippetPreprocessor
 from pymdownx.superfences import SuperFencesBlockPreprocessor
 
+from course.files import Unreadable, read_text
 from course.markdown import extensions, markdown_instance
 from course.page import Block, Line, Page, Problem
 from course.project import ROOT
@@ -46,7 +47,11 @@ class TracedSnippets(SnippetPreprocessor):  # type: ignore[misc]
 
     def read_lines(self, path: str) -> list[SourceLine]:
         file = Path(path).relative_to(ROOT)
-        return [SourceLine(text, (file, number)) for number, text in enumerate(super().read_lines(path), 1)]
+        try:
+            lines = read_text(file).split("\n")
+        except Unreadable as error:
+            raise SnippetMissingError(str(error)) from error
+        return [SourceLine(text, (file, number)) for number, text in enumerate(lines, 1)]
 
     def dedent(self, lines: list[SourceLine]) -> list[SourceLine]:
         return [SourceLine(text, line.source) for text, line in zip(super().dedent(lines), lines)]
@@ -80,10 +85,14 @@ class PageReader:
         self._fences = FenceRecorder(self._markdown)
         self._snippets = SnippetExtension(**extensions()["pymdownx.snippets"]).getConfigs()
 
-    def read(self, file: Path) -> Page:
-        """Read the page `file` (relative to the project)."""
-        source = (ROOT / file).read_text(encoding="utf-8")
-        page = Page(file, source, {})
+    def read(self, file: Path, source: str | None = None) -> Page:
+        """Read the page `file` (relative to the project), or what it would be with another `source`."""
+        problems = []
+        try:
+            source = read_text(file) if source is None else source
+        except Unreadable as error:
+            source, problems = error.text, [error.problem]
+        page = Page(file, source, {}, problems=problems)
         body_start = _read_front_matter(page)
         lines = self._expand_snippets(page, source[body_start:], source.count("\n", 0, body_start) + 1)
         inside_fences = self._collect_blocks(page, lines)

@@ -1,28 +1,29 @@
 """The receipt of a page: what was run, when, on what, and whether it did what the page shows."""
 
+import datetime
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from course.files import write_whole
 from course.page import Page
-from course.project import ROOT
+from course.project import FIGURES, ROOT
 
 RECEIPTS = ROOT / ".receipts"
 
 
 def read_receipt(page: Page) -> dict[str, Any] | None:
-    """Return the receipt of a page that is verified: of the blocks as they stand, which did what they show, for
-    readers too.
+    """Return the receipt of a page that is verified: of blocks and figures as they stand, which did what they show,
+    for readers too.
 
     Any other page has none to show, and gets None.
     """
-    file = _receipt_file(page)
-    if not file.exists():
-        return None
-    receipt: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    of_today = receipt["blocks"] == [block.digest for block in page.runnable]
-    return receipt if receipt["passed"] and receipt.get("as_readers") and of_today else None
+    receipt = load(_receipt_file(page), blocks=list, figures=dict, passed=bool, seconds=(int, float), versions=dict)
+    shown = {"blocks": [block.digest for block in page.runnable], "figures": _figure_digests(page)}
+    verified = shown | {"passed": True, "as_readers": True}
+    return receipt if receipt and receipt | verified == receipt else None
 
 
 def write_receipt(
@@ -35,21 +36,35 @@ def write_receipt(
     """
     receipt = {
         "blocks": [block.digest for block in page.runnable],
+        "figures": _figure_digests(page),
         "passed": passed,
         "as_readers": as_readers,
         "seconds": round(seconds, 1),
         "date": date,
         "versions": versions,
     }
-    write_whole(_receipt_file(page), receipt)
+    keep(_receipt_file(page), receipt)
 
 
-def write_whole(file: Path, receipt: Mapping[str, Any]) -> None:
-    """Write a receipt so that a run that is cut off leaves a whole one."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(receipt, indent=1) + "\n", encoding="utf-8")
-    partial.replace(file)
+def load(file: Path, **kinds: Any) -> dict[str, Any] | None:
+    """Return the receipt in `file`; None if there is none, or it is broken: without a date, or one of `kinds`."""
+    try:
+        receipt: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        datetime.date.fromisoformat(receipt["date"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return receipt if all(isinstance(receipt.get(name), kind) for name, kind in kinds.items()) else None
+
+
+def keep(file: Path, receipt: Mapping[str, Any]) -> None:
+    """Write a receipt."""
+    write_whole(file, json.dumps(receipt, indent=1).encode() + b"\n")
+
+
+def _figure_digests(page: Page) -> dict[str, str]:
+    """Map each figure of the page that the repository has to what changes with it."""
+    files = sorted((ROOT / FIGURES / page.name).glob("*"))
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in files if file.is_file()}
 
 
 def _receipt_file(page: Page) -> Path:

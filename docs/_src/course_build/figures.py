@@ -9,6 +9,8 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from urllib.parse import unquote
 
+from course.files import Unreadable
+from course.page import Problem
 from course.project import ROOT
 
 from course_build.finishing import FinishingExtension
@@ -35,14 +37,22 @@ def size_of(file: Path) -> tuple[int, int]:
 
 
 def with_figures(content: str) -> str:
-    """Wrap each picture of the HTML `content` that stands by itself."""
+    """Wrap each picture of the HTML `content` that stands by itself.
+
+    Raises:
+        Unreadable: if one is no picture.
+    """
 
     def figure(match: re.Match[str]) -> str:
         image = match["image"]
         source = SOURCE.search(image)
         file = ROOT / "docs" / unquote(source["asset"]) if source else None
         if file and file.is_file():
-            width, height = size_of(file)
+            try:
+                width, height = size_of(file)
+            except (ElementTree.ParseError, KeyError, ValueError, struct.error) as error:
+                message = f"this is no picture whose size can be read: {error}"
+                raise Unreadable(Problem(file.relative_to(ROOT), 1, message)) from error
             sizes = f'<img width="{width}" height="{height}" loading="lazy" decoding="async" '
             image = image.replace("<img ", sizes, 1)
         caption = f"<figcaption>{match['caption']}</figcaption>" if match["caption"] else ""

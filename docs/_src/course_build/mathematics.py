@@ -18,11 +18,15 @@ ARITHMATEX = re.compile(
 _converter = LatexToMathML(fancy_error=False)
 
 
+class FormulaError(ValueError):
+    """Formulas of a page that cannot be converted."""
+
+
 def with_mathml(content: str) -> str:
     """Replace each formula in the HTML `content`.
 
     Raises:
-        ValueError: naming each formula that cannot be converted.
+        FormulaError: naming each formula that cannot be converted.
     """
     errors = []
 
@@ -39,7 +43,7 @@ def with_mathml(content: str) -> str:
 
     content = ARITHMATEX.sub(convert, content)
     if errors:
-        raise ValueError("\n".join(errors))
+        raise FormulaError("\n".join(errors))
     return content
 
 

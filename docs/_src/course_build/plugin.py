@@ -2,18 +2,21 @@
 
 from typing import Any
 
+from course.files import Unreadable
 from course.lesson import Lesson, lessons_of
-from course.project import ROOT
+from course.project import EDITIONS, ROOT, page_files
 from course.reading import PageReader
 from jinja2 import Environment, FileSystemBytecodeCache
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import MkDocsException, PluginError
 from mkdocs.plugins import BasePlugin, event_priority
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 
-from course_build import claims_page, edition, search, take_away
+from course_build import claims_page, edition, publishing, search, take_away
 from course_build.accessible import with_names
+from course_build.mathematics import FormulaError
 from course_build.notebook_page import like_the_lesson, use_our_templates
 
 CACHE = ROOT / ".cache"
@@ -26,6 +29,7 @@ class CoursePlugin(BasePlugin):  # type: ignore[type-arg, no-untyped-call]
 
     @event_priority(100)
     def on_config(self, config: MkDocsConfig) -> None:
+        publishing.check_addresses(config)
         edition.configure(config)
         if config.extra["edition"] == "zh":
             search.teach_terms()
@@ -36,6 +40,7 @@ class CoursePlugin(BasePlugin):  # type: ignore[type-arg, no-untyped-call]
     @event_priority(50)
     def on_files(self, files: Files, config: MkDocsConfig) -> None:
         """Add to the pages what comes with them, before mkdocs-jupyter looks for notebooks."""
+        publishing.check_proof(config)
         edition.add_shared_files(files, config)
         lessons = lessons_of(config.extra["edition"], PageReader())
         take_away.add_files(lessons, files, config)
@@ -87,3 +92,13 @@ class CoursePlugin(BasePlugin):  # type: ignore[type-arg, no-untyped-call]
     @event_priority(-100)
     def on_post_build(self, config: MkDocsConfig) -> None:
         edition.build_following(config)
+
+    def on_build_error(self, error: Exception) -> None:
+        """Say in which line of an editor's file something broke the build, where it stands in one."""
+        if isinstance(error, MkDocsException):
+            return
+        if isinstance(error, Unreadable | FormulaError | OSError):
+            raise PluginError(str(error)) from None
+        reader, files = PageReader(), [file for name in EDITIONS for file in page_files(name)]
+        if problems := [problem for file in files for problem in reader.read(file).problems]:
+            raise PluginError("\n".join(map(str, problems))) from None

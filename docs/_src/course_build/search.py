@@ -5,25 +5,31 @@ terms stay in parts, so that 函数 finds 损失函数 as well. And a page is fo
 only by its first heading.
 """
 
-import csv
 import logging
 import re
 from typing import Any
 
 import jieba
-from course.project import ROOT
+from course.files import Unreadable
+from course.glossary import glossary
 
 SEPARATOR = "\u200b"  # what Material puts between Chinese words
 
 
 def teach_terms() -> None:
-    """Teach the terms to the segmenter that Material's search uses."""
+    """Teach the terms to the segmenter that Material's search uses.
+
+    Raises:
+        Unreadable: if a row of the glossary is broken.
+    """
+    terms, problems = glossary()
+    for problem in problems:
+        raise Unreadable(problem)
     jieba.setLogLevel(logging.WARNING)
-    with (ROOT / "docs" / "glossary.csv").open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            for word in re.findall("[一-鿿]+", row["zh"]):
-                if len(word) <= 3:
-                    jieba.add_word(word)
+    for term in terms:
+        for word in re.findall("[一-鿿]+", term.zh):
+            if len(word) <= 3:
+                jieba.add_word(word)
 
 
 def add_title(entries: list[dict[str, Any]], title: str, url: str) -> None:

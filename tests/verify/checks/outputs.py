@@ -39,14 +39,13 @@ def run_problems(page: Page, program: Program, result: Result) -> Iterator[Probl
 
 
 def output_differences(page: Page, result: Result) -> Iterator[Difference]:
-    """Yield where what was printed is not, to the letter, what the page shows."""
+    """Yield how each statement's output is to stand after it, with the problem where it does not."""
     for block, statement, printed in _statements_run(page, result):
         if any("\r" in line or "\b" in line for line in printed):
             continue
-        if [line.text for line in statement.printed] != printed:
-            near = len(printed) == len(statement.printed) and all(map(Printed.agrees_with, statement.printed, printed))
-            problem = problem_in(block, page, statement.first_line, _difference(statement, printed))
-            yield Difference(None if near else problem, _edit(page, block, statement, printed))
+        near = len(printed) == len(statement.printed) and all(map(Printed.agrees_with, statement.printed, printed))
+        problem = None if near else problem_in(block, page, statement.first_line, _difference(statement, printed))
+        yield Difference(problem, _edit(page, block, statement, printed, needed=not near))
 
 
 def problem_in(block: Block, page: Page, line: int, message: str) -> Problem:
@@ -81,16 +80,15 @@ def _difference(statement: Statement, printed: list[str]) -> str:
     return message
 
 
-def _edit(page: Page, block: Block, statement: Statement, printed: list[str]) -> Edit:
+def _edit(page: Page, block: Block, statement: Statement, printed: list[str], needed: bool) -> Edit:
     """Return the edit that puts `printed` after `statement`, each line of the kind it had."""
     announced = statement.printed or (Printed(">", ""),)
     kinds = [line.kind for line in announced] + [announced[-1].kind] * len(printed)
-    lines = [str(Printed(kind, text)) for kind, text in zip(kinds, printed)]
-    (file, first), (_, last) = (
-        block.lines[number - 1].source or (page.file, block.lines[number - 1].page_line)
-        for number in (statement.first_line, statement.last_line)
-    )
-    return Edit(file, first, last, len(statement.printed), tuple(lines))
+    outputs = [str(Printed(kind, text)) for kind, text in zip(kinds, printed)]
+    shown = block.lines[statement.first_line - 1 : statement.last_line + len(statement.printed)]
+    file, first = shown[0].source or (page.file, shown[0].page_line)
+    texts, statement_lines = tuple(line.text for line in shown), len(shown) - len(statement.printed)
+    return Edit(file, first, texts, statement_lines, tuple(outputs), f"{page.file}:{shown[0].page_line}", needed)
 
 
 def _failure_problem(page: Page, program: Program, failure: Failure, block: int) -> Problem:

@@ -1,11 +1,13 @@
 """What is asked of the Markdown around the code: ids, alternative texts, links, a place in the navigation."""
 
+import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from course.navigation import navigation_of
 from course.page import Line, Page, Problem
-from course.project import FIGURES, ROOT, navigation_of
+from course.project import FIGURES, ROOT
 
 from tests.verify.course import Course
 
@@ -17,12 +19,20 @@ INLINE_CODE = re.compile(r"`+[^`]*`+")
 
 def prose_problems(page: Page, course: Course) -> Iterator[Problem]:
     """Yield the problems of the page's prose."""
+    yield from _still_to_write(page)
     yield from _in_front_matter(page)
     yield from _in_headings(page)
     yield from _in_images(page)
     yield from _in_tables(page)
     yield from _in_links(page, course)
     yield from _in_navigation(page)
+
+
+def _still_to_write(page: Page) -> Iterator[Problem]:
+    embedded = [(line.page_line, line.text) for block in page.blocks for line in block.lines if line.source]
+    for number, text in [*enumerate(page.source.split("\n"), 1), *embedded]:
+        if re.search(r"\bTODO\b", text, re.ASCII):
+            yield Problem(page.file, number, f"this is still to be written: “{text.strip()}”")
 
 
 def _in_front_matter(page: Page) -> Iterator[Problem]:
@@ -80,14 +90,8 @@ def _broken(page: Page, target: str, course: Course) -> str | None:
     path, _, anchor = target.partition("#")
     other: Page | None = page
     if path:
-        parts: list[str] = []
-        for part in (PurePosixPath(page.name).parent / path).parts:
-            if part == ".." and parts:
-                parts.pop()
-            else:
-                parts.append(part)
-        found = PurePosixPath(*parts)
-        root = "docs" if found.parts[0] == "assets" else f"docs/{page.edition}"
+        found = _resolved(page, path)
+        root = "docs" if found.parts[:1] == ("assets",) else f"docs/{page.edition}"
         if Path("docs", found).parent == FIGURES / page.name:
             return None  # the program says which figures there are
         if not (ROOT / root / found).is_file():
@@ -98,6 +102,17 @@ def _broken(page: Page, target: str, course: Course) -> str | None:
         message = f"the link to {target} leads to no heading: {other.file} has none with the id #{anchor}"
         return message
     return None
+
+
+def linked_pages(page: Page) -> set[Path]:
+    """Return the files of the pages that a page links to, there or not."""
+    targets = {match["target"].partition("#")[0] for _, match in _matches(page, LINK)}
+    return {Path("docs", page.edition, _resolved(page, target)) for target in targets if target.endswith(".md")}
+
+
+def _resolved(page: Page, path: str) -> PurePosixPath:
+    """Return where a relative link leads, seen from the folder of the edition."""
+    return PurePosixPath(posixpath.normpath(PurePosixPath(page.name).parent / path))
 
 
 def _in_navigation(page: Page) -> Iterator[Problem]:

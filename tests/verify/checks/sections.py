@@ -6,6 +6,7 @@ import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
+from course.files import Unreadable, read_text
 from course.page import Problem
 from course.project import ROOT
 
@@ -31,9 +32,12 @@ def section_problems(file: Path, course: Course) -> Iterator[Problem]:
         }
         for edition in ("en", "zh")
     }
-    source = (ROOT / file).read_text(encoding="utf-8")
     try:
+        source = read_text(file)
         comments = _comment_lines(source)
+    except Unreadable as error:
+        yield error.problem
+        return
     except (SyntaxError, tokenize.TokenError) as error:
         yield Problem(file, 1, f"the module is not Python: {error}")
         return

@@ -1,35 +1,29 @@
 """The Chinese edition uses the terms of `docs/glossary.csv`, so that one thing has one name."""
 
-import csv
 import re
 from collections.abc import Iterator
 from functools import cache
 
+from course.glossary import glossary
 from course.page import Page, Problem
-from course.project import ROOT
 
 from tests.verify.checks.prose import INLINE_CODE
 
 PAIR = re.compile(r"(?P<zh>[\u4e00-\u9fff]+)（(?P<en>[A-Za-z][A-Za-z -]+?)(?:[，,][^）]*)?）")
 
 
-@cache
-def terms() -> list[dict[str, str]]:
-    """Return the rows of the glossary: English, Chinese, and the other Chinese names that are refused."""
-    with open(ROOT / "docs" / "glossary.csv", encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def term_problems(page: Page) -> Iterator[Problem]:
     """Yield where a Chinese page departs from the glossary."""
     if page.edition != "zh":
         return
+    terms, problems = glossary()
+    yield from problems
     for line in page.prose:
         text = INLINE_CODE.sub("", line.text)
-        for term in terms():
-            for name in filter(None, term["refused"].split("|")):
+        for term in terms:
+            for name in filter(None, term.refused.split("|")):
                 if name in text:
-                    message = f"“{name}” is not the term here; the glossary says “{term['zh']}” ({term['en']})"
+                    message = f"“{name}” is not the term here; the glossary says “{term.zh}” ({term.en})"
                     yield Problem(page.file, line.page_line, message)
         for pair in PAIR.finditer(text):
             names = _chinese_names().get(pair["en"].strip().lower())
@@ -42,9 +36,9 @@ def term_problems(page: Page) -> Iterator[Problem]:
 def _chinese_names() -> dict[str, tuple[str, ...]]:
     """Map each English term, in lower case, to the Chinese names that it may have."""
     names: dict[str, list[str]] = {}
-    for term in terms():
-        chinese = [re.sub(r"（.*?）", "", name).strip() for name in term["zh"].split(" / ")]
-        chinese += re.findall(r"（([\u4e00-\u9fff]+)）", term["zh"])
-        for english in re.sub(r"\(.*?\)", "", term["en"]).split(" / "):
+    for term in glossary()[0]:
+        chinese = [re.sub(r"（.*?）", "", name).strip() for name in term.zh.split(" / ")]
+        chinese += re.findall(r"（([\u4e00-\u9fff]+)）", term.zh)
+        for english in re.sub(r"\(.*?\)", "", term.en).split(" / "):
             names.setdefault(english.strip().lower(), []).extend(chinese)
     return {english: tuple(chinese) for english, chinese in names.items()}

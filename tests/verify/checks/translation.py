@@ -37,18 +37,36 @@ def digest_problems(page: Page, course: Course) -> Iterator[Problem]:
     english = course.counterpart(page, "en")
     if page.edition == "en" or english is None:
         return
-    recorded = page.front_matter.get("english") or {}
+    recorded = recorded_digests(page)
+    if not recorded:
+        message = (
+            f"this page is new: see that it says what {english.file} says, and run the check of this page with"
+            " --translated"
+        )
+        yield Problem(page.file, 1, message)
+        return
     digests = section_digests(english)
     lines = {heading.id: heading.line for heading in english.headings}
     for heading in page.headings:
-        if heading.id in digests and str(recorded.get(heading.id)) != digests[heading.id]:
-            yield Problem(
-                page.file,
-                heading.line,
-                f"the English section #{heading.id} ({english.file}:{lines[heading.id]}) has changed since"
-                " this one was written; revise it, or see that it is still right, and run the check of"
-                " this page with --translated",
-            )
+        if heading.id in digests and recorded.get(heading.id) != digests[heading.id]:
+            section = f"the English section #{heading.id} ({english.file}:{lines[heading.id]})"
+            if heading.id in recorded:
+                message = (
+                    f"{section} has changed since this one was written; revise it, or see that it is still right,"
+                    " and run the check of this page with --translated"
+                )
+            else:
+                message = (
+                    f"{section} is new: see that this one says the same, and run the check of this page with"
+                    " --translated"
+                )
+            yield Problem(page.file, heading.line, message)
+
+
+def recorded_digests(page: Page) -> dict[str, str]:
+    """Return, by heading id, the digest of the English that each section of a Chinese page was written from."""
+    recorded = page.front_matter.get("english")
+    return {str(id): str(digest) for id, digest in recorded.items()} if isinstance(recorded, dict) else {}
 
 
 def section_digests(page: Page) -> dict[str, str]:

@@ -34,7 +34,7 @@ def quiet_start() -> Iterator[None]:
         os.dup2(standard_error, 2)
 
 
-with contextlib.suppress(ImportError), quiet_start():
+with contextlib.suppress(Exception), quiet_start():  # what it meets, each program meets, and says where
     import keras  # noqa: F401
     import sklearn.datasets  # noqa: F401
     import sklearn.metrics  # noqa: F401

@@ -4,6 +4,7 @@ The processes are forked by a server that has imported TensorFlow and run no ope
 last word has the reader (reader.py), whom the runner asks as well where `as_readers` says so.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib.metadata
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import course
+from course.files import write_whole
 from course.program import Program
 from course.project import ROOT
 
@@ -96,15 +98,14 @@ class Runner:
         return runs
 
     def _recall(self, kept: Path) -> Any:
-        if kept in self._kept_now or (not self.fresh and kept.exists()):
-            return pickle.loads(kept.read_bytes())
+        """Return what was kept in the file; None if nothing was, or it is broken."""
+        if kept in self._kept_now or not self.fresh:
+            with contextlib.suppress(Exception):  # whatever a broken pickle says
+                return pickle.loads(kept.read_bytes())
         return None
 
     def _keep(self, kept: Path, result: Result | list[ScriptRun]) -> None:
-        CACHE.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(pickle.dumps(result))
-        partial.replace(kept)
+        write_whole(kept, pickle.dumps(result))
         self._kept_now.add(kept)
 
     def start(self) -> None:
