@@ -8,6 +8,7 @@ from typing import NamedTuple
 from course.page import Page
 from course.project import FIGURES, ROOT
 
+from tests.verify.checks.descriptions import keep_drawing
 from tests.verify.checks.translation import section_digests
 from tests.verify.run.result import Result
 
@@ -39,11 +40,11 @@ def apply_edits(edits: Iterable[Edit]) -> None:
 def keep_figures(page: Page, result: Result) -> None:
     """Write the figures that the program drew into the repository; remove those it no longer draws."""
     folder = ROOT / FIGURES / page.name
-    for name, (_, picture) in result.figures.items():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{name}.png").write_bytes(picture)
-    for file in folder.glob("*.png"):
-        if file.stem not in result.figures:
+    for drawing in result.figures:
+        keep_drawing(drawing, folder / f"{drawing.name}.png")
+    drawn = {drawing.name for drawing in result.figures}
+    for file in folder.glob("*"):
+        if file.stem not in drawn:
             file.unlink()
 
 

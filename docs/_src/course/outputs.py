@@ -6,15 +6,16 @@ statement raises, and what.
 
 import ast
 import functools
+import itertools
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-RELATIVE_TOLERANCE = 0.1
-ABSOLUTE_TOLERANCE = 0.02
+UNITS, SHARE = 5, 0.1  # how far a decimal may move: units of its last digit, but no more than a share of it
 
 COMMENT = re.compile(r"#(?P<kind>[>~!])(?: (?P<text>.*))?$")
-NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+NUMBER = re.compile(r"(?<!\w)(?<!\d\.)(?:(?<![)\]])[-+])?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\w|\.\d)")
+TOKEN = re.compile(rf"(?P<number>{NUMBER.pattern})|\w+|\S")
 
 
 class Printed(NamedTuple):
@@ -30,17 +31,36 @@ class Printed(NamedTuple):
         """Tell whether `text`, a line that was really printed, is what this line announces."""
         if self.kind != "~":
             return self.text == text
-        if NUMBER.sub("0", self.text).split() != NUMBER.sub("0", text).split():
+        announced, printed = list(TOKEN.finditer(self.text)), list(TOKEN.finditer(text))
+        if [_word(token) for token in announced] != [_word(token) for token in printed]:
             return False
-        return all(map(_near, NUMBER.findall(self.text), NUMBER.findall(text)))
+        pairs = [(one[0], float(other[0])) for one, other in zip(announced, printed) if one["number"]]
+        return all(_near(*pair) for pair in pairs) and all(itertools.starmap(_in_order, itertools.pairwise(pairs)))
 
 
-def _near(announced: str, printed: str) -> bool:
-    """Tell whether two numbers, as they are written, are near; with an exponent, their ratio alone decides."""
-    tolerance = RELATIVE_TOLERANCE * abs(float(announced))
-    if "e" not in announced.lower():
-        tolerance = max(tolerance, ABSOLUTE_TOLERANCE)
-    return abs(float(announced) - float(printed)) <= tolerance
+def _word(token: re.Match[str]) -> str:
+    return "0" if token["number"] else token[0]
+
+
+def _near(announced: str, printed: float) -> bool:
+    """Tell whether a number, as it is announced, has its sign and its size."""
+    return float(announced) * printed >= 0 and abs(float(announced) - printed) <= _tolerance(announced)
+
+
+def _in_order(one: tuple[str, float], other: tuple[str, float]) -> bool:
+    """Tell whether neighbours, each as announced and as printed, stand in one order, or are near each other."""
+    apart = float(one[0]) - float(other[0])
+    return abs(apart) <= max(_tolerance(one[0]), _tolerance(other[0])) or apart * (one[1] - other[1]) >= 0
+
+
+def _tolerance(announced: str) -> float:
+    """Return how far a number may be from the one announced: one without point and exponent not at all."""
+    mantissa, _, exponent = announced.lower().partition("e")
+    share = SHARE * abs(float(announced))
+    if exponent or "." not in mantissa:
+        return share if exponent else 0.0
+    unit = 10.0 ** -max(1, len(mantissa.partition(".")[2]))  # arrays print 1.000 as 1.
+    return max(unit, min(UNITS * unit, share)) * (1 + 1e-9)
 
 
 class Statement(NamedTuple):

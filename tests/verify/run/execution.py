@@ -22,7 +22,7 @@ from typing import Any
 from course.outputs import Statement, split_statements
 from course.program import Program
 
-from tests.verify.run.result import Failure, Result
+from tests.verify.run.result import Drawing, Failure, Result
 from tests.verify.run.versions import installed_versions
 
 FIGURE_STYLE: Any = {
@@ -152,9 +152,11 @@ def _prepare_figures() -> None:
 def _collect_figures(result: Result, block: int) -> None:
     from matplotlib import pyplot
 
+    from tests.verify.run.description import describe
+
     for number in pyplot.get_fignums():
         figure = pyplot.figure(number)
         picture = io.BytesIO()
         figure.savefig(picture, format="png", metadata={"Software": None})
-        result.figures[str(figure.get_label())] = (block, picture.getvalue())
+        result.figures.append(Drawing(str(figure.get_label()), block, picture.getvalue(), describe(figure)))
     pyplot.close("all")
