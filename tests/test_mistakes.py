@@ -149,6 +149,30 @@ MISTAKES = {
     "prints-another-tiny-number": Mistake(
         "module", PRINT, "    print(1e-13)\n    #~ 2e-13\n" + PRINT, rf"{EN}:17 .*\n    #~ 2e-13\n.*\n    1e-13"
     ),
+    "prints-another-sign": Mistake(
+        "module",
+        PRINT,
+        "    print('+0.009 (+0.002 to +0.015)')\n    #~ -0.009 (-0.015 to -0.002)\n" + PRINT,
+        rf"{EN}:17 .*this prints\n    #~ -0\.009",
+    ),
+    "prints-in-another-order": Mistake(
+        "module",
+        PRINT,
+        "    print('best 0.867, last 0.878')\n    #~ best 0.878, last 0.867\n" + PRINT,
+        rf"{EN}:17 .*this prints\n    #~ best 0\.878",
+    ),
+    "prints-another-count": Mistake(
+        "module",
+        PRINT,
+        "    print('epoch 95 of 1,000: 0.5')\n    #~ epoch 96 of 1,000: 0.5\n" + PRINT,
+        rf"{EN}:17 .*this prints\n    #~ epoch 96",
+    ),
+    "prints-another-name": Mistake(
+        "module", PRINT, "    print('dense_10 0.5')\n    #~ dense_11 0.5\n" + PRINT, rf"{EN}:17 .*\n    #~ dense_11"
+    ),
+    "prints-a-small-number-near-zero": Mistake(
+        "module", PRINT, "    print('rate 0.012')\n    #~ rate 0.002\n" + PRINT, rf"{EN}:17 .*\n    #~ rate 0\.002"
+    ),
     "prints-a-warning": Mistake(
         "module",
         PRINT,
@@ -179,6 +203,46 @@ MISTAKES = {
     ),
     "figure-changed": Mistake(
         "module", "[3, 2, 1]", "[3, 1, 1]", rf"{EN}:17 \({PY}:14\): the figure 'line' changed; compare docs/assets"
+    ),
+    "figure-with-another-title": Mistake(
+        "module",
+        "    axes.plot([3, 2, 1])\n",
+        '    axes.plot([3, 2, 1])\n    axes.set(title="2 of 3 seeds", ylabel="error rate")\n',
+        rf"{EN}:17 .*the figure 'line' changed; (?s:.*)\n    panel 1, titles is new: \['2 of 3 seeds'\]",
+    ),
+    "figure-on-another-scale": Mistake(
+        "module",
+        "    axes.plot([3, 2, 1])\n",
+        "    axes.plot([3, 2, 1])\n    axes.semilogy()\n",
+        rf"{EN}:17 .*the figure 'line' changed; (?s:.*)y axis, scale: linear became log",
+    ),
+    "figure-in-another-colour": Mistake(
+        "module",
+        "axes.plot([3, 2, 1])",
+        "axes.plot([3, 2, 1], 'tab:red')",
+        rf"{EN}:17 .*the figure 'line' changed; (?s:.*)line 1, style: #1f77b4 - became #d62728 -",
+    ),
+    "figure-named-twice": Mistake(
+        "module",
+        "    axes.plot([3, 2, 1])\n",
+        "    axes.plot([3, 2, 1])\n    plt.figure().add_subplot().plot([1, 2])\n    plt.gcf().set_label('line')\n",
+        rf"{EN}:17 .*2 figures of the page have the name 'line'; give each its own",
+    ),
+    "figure-empty": Mistake(
+        "module", "    axes.plot([3, 2, 1])\n", "", rf"{EN}:17 .*the figure 'line' has nothing in it, or in one"
+    ),
+    "figure-too-wide": Mistake("module", "(2, 2)", "(6, 2)", rf"{EN}:17 .*the figure 'line' is .* inches wide"),
+    "figure-spread-by-its-legend": Mistake(
+        "module",
+        "    axes.plot([3, 2, 1])\n",
+        "    axes.plot([3, 2, 1])\n    axes.text(9, 1, 'far away')\n",
+        rf"{EN}:17 .*the figure 'line' is .* inches wide",
+    ),
+    "figure-too-heavy": Mistake(
+        "module",
+        "figsize=(2, 2))\n    axes.plot([3, 2, 1])\n",
+        "figsize=(4, 4))\n    import numpy\n    axes.imshow(numpy.random.default_rng(0).random((900, 900, 3)))\n",
+        rf"{EN}:17 .*the figure 'line' weighs \d+ kB; at most 250",
     ),
     "figure-without-name": Mistake("module", 'num="line", ', "", rf"{EN}:17 .*a figure without a name"),
     "figure-not-shown": Mistake(

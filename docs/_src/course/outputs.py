@@ -1,7 +1,7 @@
 """What a block says that its statements print: the comments `#>`, `#~` and `#!` after them.
 
-`#>` is exact. `#~` is approximate: the same words, each number near the one shown. `#!` says that the
-statement raises, and what.
+`#>` is exact. `#~` is approximate: the same words, whole numbers and signs, each decimal near the one shown,
+and neighbours in the same order. `#!` says that the statement raises, and what.
 """
 
 import ast
@@ -43,7 +43,7 @@ def _word(token: re.Match[str]) -> str:
 
 
 def _near(announced: str, printed: float) -> bool:
-    """Tell whether a number, as it is announced, has its sign and its size."""
+    """Tell whether a number has the sign and about the size of the one announced."""
     return float(announced) * printed >= 0 and abs(float(announced) - printed) <= _tolerance(announced)
 
 

@@ -1,18 +1,21 @@
 """What the program drew is what its page shows."""
 
+import io
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from course.page import Page, Problem
 from course.project import FIGURES, ROOT
+from PIL import Image
 
 from tests.verify.checks.descriptions import differences, digest_of, kept_description
 from tests.verify.checks.outputs import problem_in
 from tests.verify.checks.prose import IMAGE
+from tests.verify.run.execution import FIGURE_STYLE
 from tests.verify.run.result import Drawing, Result
 
-WIDTH = 5  # inches
+WIDTH = 5.25  # inches, with the margin around what was drawn
 WEIGHT = 250_000  # bytes
 
 
@@ -56,12 +59,13 @@ def figure_differences(page: Page, result: Result, directory: Path) -> Iterator[
 def _not_to_be_shown(drawing: Drawing) -> Iterator[str]:
     """Yield what is wrong with a figure whatever it should show."""
     panels = drawing.says.get("panels", [])
-    width, weight = drawing.says["inches"][0], len(drawing.picture)
+    width = Image.open(io.BytesIO(drawing.picture)).width / FIGURE_STYLE["savefig.dpi"]
+    weight = len(drawing.picture)
     if not panels or any("drawn" not in panel and "hidden" not in panel for panel in panels):
         message = f"the figure {drawing.name!r} has nothing in it, or in one of its panels"
         yield message
     if width > WIDTH:
-        message = f"the figure {drawing.name!r} is {width} inches wide; a page has room for {WIDTH}"
+        message = f"the figure {drawing.name!r} is {width:.1f} inches wide; a page has room for 5"
         yield message
     if weight > WEIGHT:
         message = f"the figure {drawing.name!r} weighs {weight // 1000} kB; at most {WEIGHT // 1000}: draw less in it"
