@@ -89,7 +89,7 @@ def test_mean_is_between():
 
 
 class Mistake(NamedTuple):
-    """`old` becomes `new` in a file (`en`, `zh`, `module` or `tests`); `error` is then what an editor reads."""
+    """`old` becomes `new` in a file (`en`, `zh` or one of `PATHS`); `error` is then what an editor reads."""
 
     file: str
     old: str
@@ -97,7 +97,11 @@ class Mistake(NamedTuple):
     error: str
 
 
-PATHS = {"module": "snippets/sample/MODULE.py", "tests": "tests/snippets/sample/test_MODULE.py"}
+PATHS = {
+    "module": "snippets/sample/MODULE.py",
+    "tests": "tests/snippets/sample/test_MODULE.py",
+    "says": "docs/assets/figures/sample/NAME/line.yml",
+}
 EN, ZH, PY = r"docs/en/sample/NAME\.md", r"docs/zh/sample/NAME\.md", r"snippets/sample/MODULE\.py"
 PRINT = "    print(mean([1, 2, 3]))\n"
 MISTAKES = {
@@ -228,6 +232,13 @@ MISTAKES = {
         "    axes.plot([3, 2, 1])\n    plt.figure().add_subplot().plot([1, 2])\n    plt.gcf().set_label('line')\n",
         rf"{EN}:17 .*2 figures of the page have the name 'line'; give each its own",
     ),
+    "figure-described-by-hand": Mistake(
+        "says", "3.0, 2.0", "3.0, 2.5", rf"{EN}:17 .*changed; (?s:.*)line 1, y 2 of 3: 2\.5 became 2\.0"
+    ),
+    "figure-of-another-description": Mistake(
+        "says", "picture: ", "picture: 0", rf"{EN}:17 .*NAME/line\.png is not the picture that its description"
+    ),
+    "figure-with-a-broken-description": Mistake("says", "[", "[[", rf"{EN}:17 .*'line' is new, or was not kept whole"),
     "figure-empty": Mistake(
         "module", "    axes.plot([3, 2, 1])\n", "", rf"{EN}:17 .*the figure 'line' has nothing in it, or in one"
     ),

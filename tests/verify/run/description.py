@@ -163,7 +163,7 @@ def _style(artist: Artist | None) -> str:
         return ""
     if isinstance(artist, (Patch, Collection)):
         colours = [*np.reshape(artist.get_facecolor(), (-1, 4)), *np.reshape(artist.get_edgecolor(), (-1, 4))]
-        return " ".join(dict.fromkeys(_colour(colour) for colour in colours if colour[3]))
+        return " ".join(colour for colour, _ in groupby(_colour(colour) for colour in colours if colour[3]))
     return ""
 
 
@@ -175,7 +175,7 @@ def _thinned(numbers: np.ndarray) -> np.ndarray:
     """Return `numbers`, or if they are many the least and the greatest of each of equal pieces."""
     if len(numbers) <= 2 * PIECES:
         return numbers
-    return np.array([end(piece) for piece in np.array_split(numbers, PIECES) for end in (np.nanmin, np.nanmax)])
+    return np.array([end.reduce(piece) for piece in np.array_split(numbers, PIECES) for end in (np.fmin, np.fmax)])
 
 
 def _rounded(numbers: Iterable[float], axis: Axis) -> list[float]:
@@ -190,7 +190,7 @@ def _rounded(numbers: Iterable[float], axis: Axis) -> list[float]:
 def _shares(numbers: Any, whole: float | None = None) -> list[float]:
     """Return `numbers` as shares of `whole`, or of the greatest of them."""
     flat = np.ravel(np.asarray(numbers, dtype=float))
-    whole = whole or float(np.nanmax(np.abs(flat))) or 1.0
+    whole = whole or float(np.fmax.reduce(np.abs(flat), initial=0)) or 1.0
     return [round(float(number), 3) + 0.0 for number in _thinned(flat / whole)]
 
 
