@@ -43,7 +43,7 @@ def keep_figures(page: Page, result: Result) -> None:
     for drawing in result.figures:
         keep_drawing(drawing, folder / f"{drawing.name}.png")
     drawn = {drawing.name for drawing in result.figures}
-    for file in folder.glob("*"):
+    for file in (*folder.glob("*.png"), *folder.glob("*.yml")):
         if file.stem not in drawn:
             file.unlink()
 

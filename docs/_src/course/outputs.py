@@ -9,9 +9,10 @@ import functools
 import itertools
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import NamedTuple
 
-UNITS, SHARE = 5, 0.1  # how far a decimal may move: units of its last digit, but no more than a share of it
+UNITS, SHARE = 5, 0.1  # how far a decimal may be: units of its last digit, but no more than a share of it
 
 COMMENT = re.compile(r"#(?P<kind>[>~!])(?: (?P<text>.*))?$")
 NUMBER = re.compile(r"(?<!\w)(?<!\d\.)(?:(?<![)\]])[-+])?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\w|\.\d)")
@@ -34,33 +35,37 @@ class Printed(NamedTuple):
         announced, printed = list(TOKEN.finditer(self.text)), list(TOKEN.finditer(text))
         if [_word(token) for token in announced] != [_word(token) for token in printed]:
             return False
-        pairs = [(one[0], float(other[0])) for one, other in zip(announced, printed) if one["number"]]
-        return all(_near(*pair) for pair in pairs) and all(itertools.starmap(_in_order, itertools.pairwise(pairs)))
+        pairs = [(one[0], other[0]) for one, other in zip(announced, printed) if one["number"]]
+        return all(itertools.starmap(_near, pairs)) and all(itertools.starmap(_in_order, itertools.pairwise(pairs)))
 
 
 def _word(token: re.Match[str]) -> str:
     return "0" if token["number"] else token[0]
 
 
-def _near(announced: str, printed: float) -> bool:
-    """Tell whether a number has the sign and about the size of the one announced."""
-    return float(announced) * printed >= 0 and abs(float(announced) - printed) <= _tolerance(announced)
+def _near(announced: str, printed: str) -> bool:
+    """Tell whether two numbers, as they are written, have one sign and are near; whole numbers are equal."""
+    one, other = float(announced), float(printed)
+    share = SHARE * min(abs(one), abs(other))
+    if "e" in announced.lower():
+        tolerance = share
+    elif "." in announced:
+        tolerance = min(UNITS * _unit(announced), share)
+    else:
+        tolerance = 0
+    return one * other >= 0 and abs(one - other) <= tolerance * (1 + 1e-9)
 
 
-def _in_order(one: tuple[str, float], other: tuple[str, float]) -> bool:
-    """Tell whether neighbours, each as announced and as printed, stand in one order, or are near each other."""
-    apart = float(one[0]) - float(other[0])
-    return abs(apart) <= max(_tolerance(one[0]), _tolerance(other[0])) or apart * (one[1] - other[1]) >= 0
+def _in_order(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Tell whether neighbours, each as announced and as printed, kept their order, or differ by a unit only."""
+    announced, printed = (float(left) - float(right) for left, right in zip(one, other))
+    return announced * printed >= 0 or abs(announced) <= max(_unit(one[0]), _unit(other[0])) * (1 + 1e-9)
 
 
-def _tolerance(announced: str) -> float:
-    """Return how far a number may be from the one announced: one without point and exponent not at all."""
-    mantissa, _, exponent = announced.lower().partition("e")
-    share = SHARE * abs(float(announced))
-    if exponent or "." not in mantissa:
-        return share if exponent else 0.0
-    unit = 10.0 ** -max(1, len(mantissa.partition(".")[2]))  # arrays print 1.000 as 1.
-    return max(unit, min(UNITS * unit, share)) * (1 + 1e-9)
+def _unit(number: str) -> float:
+    """Return a unit of the last digit of a number as it is written; arrays write 1.000 as `1.`."""
+    exponent = int(Decimal(number).as_tuple().exponent)
+    return float(10.0 ** (exponent if "e" in number.lower() else min(exponent, -1)))
 
 
 class Statement(NamedTuple):

@@ -50,7 +50,7 @@ def figure_differences(page: Page, result: Result, directory: Path) -> Iterator[
         if drawing.name and (message := _difference(drawing, folder / f"{drawing.name}.png", directory)):
             yield problem_in(page.runnable[drawing.block], page, 1, message)
     drawn = {drawing.name for drawing in result.figures}
-    for file in sorted(folder.glob("*")):
+    for file in sorted((*folder.glob("*.png"), *folder.glob("*.yml"))):
         if file.stem not in drawn and f"{file.stem}.png" not in _shown_figures(page):
             message = f"no block draws {file.relative_to(ROOT)} any more; remove it with --update"
             yield Problem(page.file, 1, message)
