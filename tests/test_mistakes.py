@@ -89,7 +89,7 @@ def test_mean_is_between():
 
 
 class Mistake(NamedTuple):
-    """`old` becomes `new` in a file (`en`, `zh`, `module` or `tests`); `error` is then what an editor reads."""
+    """`old` becomes `new` in a file (`en`, `zh` or one of `PATHS`); `error` is then what an editor reads."""
 
     file: str
     old: str
@@ -97,7 +97,11 @@ class Mistake(NamedTuple):
     error: str
 
 
-PATHS = {"module": "snippets/sample/MODULE.py", "tests": "tests/snippets/sample/test_MODULE.py"}
+PATHS = {
+    "module": "snippets/sample/MODULE.py",
+    "tests": "tests/snippets/sample/test_MODULE.py",
+    "says": "docs/assets/figures/sample/NAME/line.yml",
+}
 EN, ZH, PY = r"docs/en/sample/NAME\.md", r"docs/zh/sample/NAME\.md", r"snippets/sample/MODULE\.py"
 PRINT = "    print(mean([1, 2, 3]))\n"
 TRACED = """\
@@ -158,6 +162,30 @@ MISTAKES = {
     ),
     "prints-another-tiny-number": Mistake(
         "module", PRINT, "    print(1e-13)\n    #~ 2e-13\n" + PRINT, rf"{EN}:17 .*\n    #~ 2e-13\n.*\n    1e-13"
+    ),
+    "prints-another-sign": Mistake(
+        "module",
+        PRINT,
+        "    print('+0.009 (+0.002 to +0.015)')\n    #~ -0.009 (-0.015 to -0.002)\n" + PRINT,
+        rf"{EN}:17 .*this prints\n    #~ -0\.009",
+    ),
+    "prints-in-another-order": Mistake(
+        "module",
+        PRINT,
+        "    print('best 0.867, last 0.878')\n    #~ best 0.878, last 0.867\n" + PRINT,
+        rf"{EN}:17 .*this prints\n    #~ best 0\.878",
+    ),
+    "prints-another-count": Mistake(
+        "module",
+        PRINT,
+        "    print('epoch 95 of 1,000: 0.5')\n    #~ epoch 96 of 1,000: 0.5\n" + PRINT,
+        rf"{EN}:17 .*this prints\n    #~ epoch 96",
+    ),
+    "prints-another-name": Mistake(
+        "module", PRINT, "    print('dense_10 0.5')\n    #~ dense_11 0.5\n" + PRINT, rf"{EN}:17 .*\n    #~ dense_11"
+    ),
+    "prints-a-small-number-near-zero": Mistake(
+        "module", PRINT, "    print('rate 0.012')\n    #~ rate 0.002\n" + PRINT, rf"{EN}:17 .*\n    #~ rate 0\.002"
     ),
     "prints-a-warning": Mistake(
         "module",
@@ -240,6 +268,53 @@ MISTAKES = {
     ),
     "figure-changed": Mistake(
         "module", "[3, 2, 1]", "[3, 1, 1]", rf"{EN}:17 \({PY}:14\): the figure 'line' changed; compare docs/assets"
+    ),
+    "figure-with-another-title": Mistake(
+        "module",
+        "    axes.plot([3, 2, 1])\n",
+        '    axes.plot([3, 2, 1])\n    axes.set(title="2 of 3 seeds", ylabel="error rate")\n',
+        rf"{EN}:17 .*the figure 'line' changed; (?s:.*)\n    panel 1, titles is new: \['2 of 3 seeds'\]",
+    ),
+    "figure-on-another-scale": Mistake(
+        "module",
+        "    axes.plot([3, 2, 1])\n",
+        "    axes.plot([3, 2, 1])\n    axes.semilogy()\n",
+        rf"{EN}:17 .*the figure 'line' changed; (?s:.*)y axis, scale: linear became log",
+    ),
+    "figure-in-another-colour": Mistake(
+        "module",
+        "axes.plot([3, 2, 1])",
+        "axes.plot([3, 2, 1], 'tab:red')",
+        rf"{EN}:17 .*the figure 'line' changed; (?s:.*)line 1, style: #1f77b4 - became #d62728 -",
+    ),
+    "figure-named-twice": Mistake(
+        "module",
+        "    axes.plot([3, 2, 1])\n",
+        "    axes.plot([3, 2, 1])\n    plt.figure().add_subplot().plot([1, 2])\n    plt.gcf().set_label('line')\n",
+        rf"{EN}:17 .*2 figures of the page have the name 'line'; give each its own",
+    ),
+    "figure-described-by-hand": Mistake(
+        "says", "3.0, 2.0", "3.0, 2.5", rf"{EN}:17 .*changed; (?s:.*)line 1, y 2 of 3: 2\.5 became 2\.0"
+    ),
+    "figure-of-another-description": Mistake(
+        "says", "picture: ", "picture: 0", rf"{EN}:17 .*NAME/line\.png is not the picture that its description"
+    ),
+    "figure-with-a-broken-description": Mistake("says", "[", "[[", rf"{EN}:17 .*'line' is new, or was not kept whole"),
+    "figure-empty": Mistake(
+        "module", "    axes.plot([3, 2, 1])\n", "", rf"{EN}:17 .*the figure 'line' has nothing in it, or in one"
+    ),
+    "figure-too-wide": Mistake("module", "(2, 2)", "(6, 2)", rf"{EN}:17 .*the figure 'line' is .* inches wide"),
+    "figure-spread-by-its-legend": Mistake(
+        "module",
+        "    axes.plot([3, 2, 1])\n",
+        "    axes.plot([3, 2, 1])\n    axes.text(9, 1, 'far away')\n",
+        rf"{EN}:17 .*the figure 'line' is .* inches wide",
+    ),
+    "figure-too-heavy": Mistake(
+        "module",
+        "figsize=(2, 2))\n    axes.plot([3, 2, 1])\n",
+        "figsize=(4, 4))\n    import numpy\n    axes.imshow(numpy.random.default_rng(0).random((900, 900, 3)))\n",
+        rf"{EN}:17 .*the figure 'line' weighs \d+ kB; at most 250",
     ),
     "figure-without-name": Mistake("module", 'num="line", ', "", rf"{EN}:17 .*a figure without a name"),
     "figure-not-shown": Mistake(

@@ -38,7 +38,7 @@ def rename_an_api(lesson, chance):
 def change_a_number(lesson, chance):
     """Change a number in what a block says is printed, by more than any tolerance."""
     file, lines = lesson.module()
-    shown = [number for number, line in enumerate(lines) if re.match(r"\s*#[>~].*\d", line)]
+    shown = [number for number, line in enumerate(lines) if re.match(r"\s*#[>~] ", line) and NUMBER.search(line)]
     if not shown:
         return None
     number = chance.choice(shown)

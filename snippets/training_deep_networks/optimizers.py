@@ -588,17 +588,17 @@ def main():
     print("rate  ", *(f"{name[:5]:>5}" for name in results))
     #> rate     SGD momen Neste RMSpr  Adam AdamW
     for k, rate in enumerate(rates):
-        row = [100 * accuracy[:, k].mean()
+        row = [accuracy[:, k].mean()
                for _, accuracy in results.values()]
-        print(f"{rate:<6.1g}", *(f"{value:5.0f}" if value > 36 else "    ."
+        print(f"{rate:<6.1g}", *(f"{value:5.2f}" if value > 0.36 else "    ."
                                  for value in row))
-    #~ 0.001      .     .     .    83    83    83
-    #~ 0.003      .    71    71    93    93    93
-    #~ 0.01       .    90    90    95    95    95
-    #~ 0.03      73    95    95    92    96    96
-    #~ 0.1       90    96    97    84    94    93
-    #~ 0.3       95    95    96     .     .     .
-    #~ 1         95     .     .     .     .     .
+    #~ 0.001      .     .     .  0.83  0.83  0.83
+    #~ 0.003      .  0.71  0.71  0.93  0.93  0.93
+    #~ 0.01       .  0.90  0.90  0.95  0.95  0.95
+    #~ 0.03    0.73  0.95  0.95  0.92  0.96  0.96
+    #~ 0.1     0.90  0.96  0.97  0.84  0.94  0.93
+    #~ 0.3     0.95  0.95  0.96     .     .     .
+    #~ 1       0.95     .     .     .     .     .
     #~ 3          .     .     .     .     .     .
     # --8<-- [end:rates-table]
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from course.files import Unreadable, read_text, write_whole
 from course.project import FIGURES, ROOT
 
+from tests.verify.checks.descriptions import keep_drawing
 from tests.verify.run.result import Result
 
 
@@ -80,17 +81,17 @@ def keep_figures(page_name: str, results: list[Result]) -> Iterator[str]:
     `results` are those of the editions that were judged.
     """
     folder = FIGURES / page_name
-    drawn, *others = [{name: picture for name, (_, picture) in result.figures.items()} for result in results]
+    drawn, *others = [{drawing.name: drawing for drawing in result.figures} for result in results]
     if any(other != drawn for other in others):
         yield f"{folder}: not written, because the editions draw different figures; show the same blocks in both"
         return
-    for name, picture in drawn.items():
+    for name, drawing in drawn.items():
         try:
             if name:
-                write_whole(ROOT / folder / f"{name}.png", picture)
+                keep_drawing(drawing, ROOT / folder / f"{name}.png")
         except OSError as error:
             yield f"{folder / name}.png: not written, the old file stays: {error.strerror}"
-    for file in sorted((ROOT / folder).glob("*.png")):
+    for file in sorted([*(ROOT / folder).glob("*.png"), *(ROOT / folder).glob("*.yml")]):
         if file.stem not in drawn:
             if _git_has(file):
                 file.unlink()

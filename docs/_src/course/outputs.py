@@ -1,19 +1,22 @@
 """What a block says that its statements print: the comments `#>` and `#~` after them.
 
-`#>` is exact. `#~` is approximate: the same words, each number near the one shown.
+`#>` is exact. `#~` is approximate: the same words, whole numbers and signs, each decimal near the one shown,
+and neighbours in the same order.
 """
 
 import ast
 import functools
+import itertools
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import NamedTuple
 
-RELATIVE_TOLERANCE = 0.1
-ABSOLUTE_TOLERANCE = 0.02
+UNITS, SHARE = 5, 0.1  # how far a decimal may be: units of its last digit, but no more than a share of it
 
 COMMENT = re.compile(r"#(?P<kind>[>~])(?: (?P<text>.*))?$")
-NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+NUMBER = re.compile(r"(?<!\w)(?<!\d\.)(?:(?<![)\]])[-+])?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?!\w|\.\d)")
+TOKEN = re.compile(rf"(?P<number>{NUMBER.pattern})|\w+|\S")
 
 
 class Printed(NamedTuple):
@@ -29,17 +32,40 @@ class Printed(NamedTuple):
         """Tell whether `text`, a line that was really printed, is what this line announces."""
         if self.kind != "~":
             return self.text == text
-        if NUMBER.sub("0", self.text).split() != NUMBER.sub("0", text).split():
+        announced, printed = list(TOKEN.finditer(self.text)), list(TOKEN.finditer(text))
+        if [_word(token) for token in announced] != [_word(token) for token in printed]:
             return False
-        return all(map(_near, NUMBER.findall(self.text), NUMBER.findall(text)))
+        pairs = [(one[0], other[0]) for one, other in zip(announced, printed) if one["number"]]
+        return all(itertools.starmap(_near, pairs)) and all(itertools.starmap(_in_order, itertools.pairwise(pairs)))
+
+
+def _word(token: re.Match[str]) -> str:
+    return "0" if token["number"] else token[0]
 
 
 def _near(announced: str, printed: str) -> bool:
-    """Tell whether two numbers, as they are written, are near; with an exponent, their ratio alone decides."""
-    tolerance = RELATIVE_TOLERANCE * abs(float(announced))
-    if "e" not in announced.lower():
-        tolerance = max(tolerance, ABSOLUTE_TOLERANCE)
-    return abs(float(announced) - float(printed)) <= tolerance
+    """Tell whether two numbers, as they are written, have one sign and are near; whole numbers are equal."""
+    one, other = float(announced), float(printed)
+    share = SHARE * min(abs(one), abs(other))
+    if "e" in announced.lower():
+        tolerance = share
+    elif "." in announced:
+        tolerance = min(UNITS * _unit(announced), share)
+    else:
+        tolerance = 0
+    return one * other >= 0 and abs(one - other) <= tolerance * (1 + 1e-9)
+
+
+def _in_order(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Tell whether neighbours, each as announced and as printed, kept their order, or differ by a unit only."""
+    announced, printed = (float(left) - float(right) for left, right in zip(one, other))
+    return announced * printed >= 0 or abs(announced) <= max(_unit(one[0]), _unit(other[0])) * (1 + 1e-9)
+
+
+def _unit(number: str) -> float:
+    """Return a unit of the last digit of a number as it is written; arrays write 1.000 as `1.`."""
+    exponent = int(Decimal(number).as_tuple().exponent)
+    return float(10.0 ** (exponent if "e" in number.lower() else min(exponent, -1)))
 
 
 class Statement(NamedTuple):

@@ -41,7 +41,7 @@ def configure(config: MkDocsConfig) -> None:
 def add_shared_files(files: Files, config: MkDocsConfig) -> None:
     """Add what both editions show: pages link to it as if it stood beside them."""
     for path in sorted((DOCS / "assets").rglob("*")):
-        if path.is_file():
+        if path.is_file() and path.suffix != ".yml":  # which says what a figure says, for its check
             uri = path.relative_to(DOCS).as_posix()
             files.append(File(uri, str(DOCS), config.site_dir, config.use_directory_urls))
 

@@ -28,7 +28,7 @@ from course.program import Program
 from course.project import ROOT
 
 from tests.verify.run.reached import Reached
-from tests.verify.run.result import Failure, Result
+from tests.verify.run.result import Drawing, Failure, Result
 from tests.verify.run.start import without_start
 from tests.verify.run.versions import installed_versions
 
@@ -207,9 +207,11 @@ def _prepare_figures() -> None:
 def _collect_figures(result: Result, block: int) -> None:
     from matplotlib import pyplot
 
+    from tests.verify.run.description import describe
+
     for number in pyplot.get_fignums():
         figure = pyplot.figure(number)
         picture = io.BytesIO()
         figure.savefig(picture, format="png", metadata={"Software": None})
-        result.figures[str(figure.get_label())] = (block, picture.getvalue())
+        result.figures.append(Drawing(str(figure.get_label()), block, picture.getvalue(), describe(figure)))
     pyplot.close("all")

@@ -20,6 +20,7 @@ for threads in ("OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTERO
 import matplotlib.pyplot  # noqa: E402, F401
 import pytest_examples  # noqa: E402, F401
 
+import tests.verify.run.description  # noqa: E402, F401
 import tests.verify.run.execution  # noqa: E402, F401
 
 

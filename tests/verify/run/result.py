@@ -1,7 +1,9 @@
 """What the run of a program gave."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+Description = dict[str, Any]  # of a figure: dicts, lists, texts and numbers
 
 
 class Failure(NamedTuple):
@@ -11,17 +13,25 @@ class Failure(NamedTuple):
     lines: tuple[int, ...]
 
 
+class Drawing(NamedTuple):
+    """A figure that a block drew: its name, the block's number, the PNG, and what it says."""
+
+    name: str
+    block: int
+    picture: bytes
+    says: Description
+
+
 @dataclass
 class Result:
     """What a program did, as far as it came.
 
     `printed` holds, for each block begun, the lines printed by each of its top-level statements;
-    `missed` holds the program's lines that were not reached; `figures` maps the name of each figure to (block,
-    PNG bytes).
+    `missed` holds the program's lines that were not reached.
     """
 
     printed: list[list[list[str]]] = field(default_factory=list)
-    figures: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    figures: list[Drawing] = field(default_factory=list)
     missed: list[int] = field(default_factory=list)
     failure: Failure | None = None
     block: int = 0
