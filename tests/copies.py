@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 from course.project import ROOT
 
-COPIED = ("docs", "snippets", "tests", ".cache/programs", "mkdocs.yml", "pyproject.toml")
+COPIED = ("docs", "snippets", "tests", ".cache/names.json", ".cache/programs", "mkdocs.yml", "pyproject.toml")
 
 
 def copy_project(project, *ignored):
@@ -19,6 +19,7 @@ def copy_project(project, *ignored):
             ignore = shutil.ignore_patterns("__pycache__", *ignored)
             shutil.copytree(source, project / name, ignore=ignore)
         elif source.exists():
+            (project / name).parent.mkdir(exist_ok=True)
             shutil.copy(source, project / name)
 
 

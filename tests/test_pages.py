@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.verify.checks.files import file_problems
 from tests.verify.checks.sections import section_problems
 from tests.verify.verdict import judge
 
@@ -16,4 +17,9 @@ def test_page_is_true(page_file, course, runner, verdicts, tmp_path, pytestconfi
 
 def test_sections_are_sound_and_shown(snippet_file, course):
     if problems := list(section_problems(snippet_file, course)):
+        pytest.fail("\n".join(map(str, problems)), pytrace=False)
+
+
+def test_each_file_is_of_a_known_kind():
+    if problems := list(file_problems()):
         pytest.fail("\n".join(map(str, problems)), pytrace=False)

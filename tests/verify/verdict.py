@@ -7,8 +7,14 @@ from course.page import Page, Problem
 from course.program import Program
 from course.receipt import write_receipt
 
+from tests.verify.checks.chinese import chinese_problems
 from tests.verify.checks.claims import claim_problems
+from tests.verify.checks.fences import fence_problems
 from tests.verify.checks.figures import figure_differences, figure_problems
+from tests.verify.checks.files import place_problems
+from tests.verify.checks.markdown import markdown_problems
+from tests.verify.checks.names import name_problems
+from tests.verify.checks.numbers import number_problems
 from tests.verify.checks.outputs import output_differences, run_problems
 from tests.verify.checks.prose import prose_problems
 from tests.verify.checks.terms import term_problems
@@ -51,7 +57,10 @@ def judge(page: Page, course: Course, runner: Runner, directory: Path) -> Verdic
         _judge_run(verdict, runner, directory)
     verdict.problems += page.problems
     verdict.problems += [*prose_problems(page, course), *term_problems(page), *typography_problems(page)]
-    verdict.problems += [*structure_problems(page, course), *claim_problems(page)]
+    verdict.problems += [*fence_problems(page), *place_problems(page)]
+    verdict.problems += markdown_problems(page, course.rendering(page))
+    verdict.problems += [*number_problems(page), *structure_problems(page, course), *claim_problems(page)]
+    verdict.problems += [*name_problems(page, course), *chinese_problems(page, course)]
     verdict.untranslated += digest_problems(page, course)
     return verdict
 

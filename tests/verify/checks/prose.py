@@ -13,6 +13,7 @@ IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<target>[^)\s]+)")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)")
 TABLE_RULE = re.compile(r"\s*\|[\s:|-]+\|\s*$")
 INLINE_CODE = re.compile(r"`+[^`]*`+")
+FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$]+\$", re.DOTALL)
 
 
 def prose_problems(page: Page, course: Course) -> Iterator[Problem]:
@@ -54,7 +55,7 @@ def _in_headings(page: Page) -> Iterator[Problem]:
 
 
 def _in_images(page: Page) -> Iterator[Problem]:
-    for line, match in _matches(page, IMAGE):
+    for line, match in matches_in(page, IMAGE):
         if not match["alt"].strip():
             yield Problem(page.file, line.page_line, f"the picture {match['target']} has no alt text")
 
@@ -67,7 +68,7 @@ def _in_tables(page: Page) -> Iterator[Problem]:
 
 def _in_links(page: Page, course: Course) -> Iterator[Problem]:
     for pattern in (IMAGE, LINK):
-        for line, match in _matches(page, pattern):
+        for line, match in matches_in(page, pattern):
             message = _broken(page, match["target"], course)
             if message:
                 yield Problem(page.file, line.page_line, message)
@@ -109,10 +110,11 @@ def _in_navigation(page: Page) -> Iterator[Problem]:
         yield Problem(page.file, 1, f"the page is missing from the navigation: add it to {file}")
 
 
-def _matches(page: Page, pattern: re.Pattern[str]) -> list[tuple[Line, re.Match[str]]]:
+def matches_in(page: Page, pattern: re.Pattern[str]) -> list[tuple[Line, re.Match[str]]]:
     """Return the matches of a pattern in the prose, with their lines; code in the text does not count."""
-    return [
-        (line, match)
-        for line in page.prose
-        for match in pattern.finditer(INLINE_CODE.sub(lambda code: "·" * len(code[0]), line.text))
-    ]
+    return [(line, match) for line in page.prose for match in pattern.finditer(without_code(line.text))]
+
+
+def without_code(text: str) -> str:
+    """Return a text with its code made unreadable, each letter in its place."""
+    return INLINE_CODE.sub(lambda code: "·" * len(code[0]), text)
