@@ -351,7 +351,7 @@ MISTAKES = {
     "half-in-english": Mistake(
         "zh", "没有了。", "没有 nothing more of it。", rf"{ZH}:\d+: “nothing more of it” is left"
     ),
-    "cell-in-english": Mistake("zh", "总和", "sum", rf"{ZH}:\d+: “sum” is left in English"),
+    "cell-in-english": Mistake("zh", "| 总和", "| sum", rf"{ZH}:\d+: “sum” is left in English"),
     "title-in-english": Mistake("zh", "title: 示例", "title: Sample", rf"{ZH}:1: “Sample” is left in English"),
     "description-in-english": Mistake("zh", "一个示例。", "A sample.", rf"{ZH}:1: “A sample\.” is left in English"),
     "alt-text-in-english": Mistake(

@@ -59,7 +59,11 @@ def judge(page: Page, course: Course, runner: Runner, directory: Path) -> Verdic
     verdict.problems += [*prose_problems(page, course), *term_problems(page), *typography_problems(page)]
     verdict.problems += [*fence_problems(page), *place_problems(page)]
     verdict.problems += markdown_problems(page, course.rendering(page))
-    verdict.problems += [*number_problems(page), *structure_problems(page, course), *claim_problems(page)]
+    verdict.problems += [
+        *number_problems(page, verdict.result),
+        *structure_problems(page, course),
+        *claim_problems(page),
+    ]
     verdict.problems += [*name_problems(page, course), *chinese_problems(page, course)]
     verdict.untranslated += digest_problems(page, course)
     return verdict

@@ -9,6 +9,7 @@ from course.claims import Sentence, sentences_of
 from course.page import Page, Problem
 
 from tests.verify.checks.prose import FORMULA, INLINE_CODE
+from tests.verify.run.result import Result
 
 # Lessons in which some numbers, so many in each edition, are still to be printed, computed or left out.
 UNPROVED: dict[str, int] = {
@@ -57,11 +58,11 @@ def numbers_in(text: str) -> Iterator[Number]:
         yield Number(match[0], value, power - len(decimals), bool(unit) and not power, match.start())
 
 
-def number_problems(page: Page) -> Iterator[Problem]:
-    """Yield the numbers in a lesson's sentences that nothing on the page shows."""
+def number_problems(page: Page, result: Result | None) -> Iterator[Problem]:
+    """Yield the numbers in a lesson's sentences that nothing on the page shows; what was printed will be shown."""
     if len(page.file.parts) < 4 or not page.runnable:
         return
-    shown = _shown(page)
+    shown = _shown(page, result)
     unproved = [
         (number, sentence.line)
         for sentence in _own_sentences(page)
@@ -98,10 +99,11 @@ def _to_prove(sentence: str) -> Iterator[Number]:
             yield number
 
 
-def _shown(page: Page) -> set[Decimal]:
+def _shown(page: Page, result: Result | None) -> set[Decimal]:
     """Return the numbers in code, outputs and formulas."""
     prose = "\n".join(line.text for line in page.prose)
     texts = [block.text for block in page.blocks]
+    texts += [line for block in result.printed for statement in block for line in statement] if result else []
     texts += [match[0] for pattern in (INLINE_CODE, FORMULA) for match in pattern.finditer(prose)]
     return {Decimal(found.replace("_", "")) for found in SHOWN.findall(IN_THOUSANDS.sub("", "\n".join(texts)))}
 
