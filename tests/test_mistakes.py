@@ -299,6 +299,11 @@ MISTAKES = {
         "en", "Nothing more.", "Nothing more.\n\n{ .lead }", rf"{EN}:33: “{{” stays as it is in “{{ \.lead }}”"
     ),
     "tabs": Mistake("en", "Nothing more.", '=== "More"', rf"{EN}:31: “===” stays as it is"),
+    "unknown-placeholder": Mistake("en", "Nothing more.", "{{ times }}", rf"{EN}:31: “{{” stays as it is"),
+    "placeholder-of-another-page": Mistake("en", "Nothing more.", "{{ lessons }}", rf"{EN}:31: “{{” stays as it is"),
+    "typed-minutes": Mistake(
+        "en", "Nothing more.", "Beginner · 40 minutes\n{ .lesson-facts }", rf"{EN}:31: .* shows the number 40"
+    ),
     "keys": Mistake("en", "Nothing more.", "Press ++ctrl+c++.", rf"{EN}:31: “\+\+” stays as it is"),
     "task-list": Mistake("en", "Nothing more.", "- [x] nothing", rf"{EN}:31: “\[x\]” stays as it is"),
     "heading-without-a-space": Mistake("en", "## The end", "##The end", rf"{EN}:29: “The end” is shown as a heading"),
@@ -385,6 +390,7 @@ STRAY = {
     "docs/assets/draft.ipynb": "nothing checks a file of this kind",
     "docs/assets/pictures/result.png": "nothing checks a file of this kind",
     "docs/assets/pictures/plot.svg": "a picture with matplotlib",
+    "docs/assets/pictures/broken.svg": "this drawing is not XML",
     "snippets/helper.py": "nothing checks a file of this kind",
     "snippets/sample/orphan.py": "this module belongs to no page: there is no docs/en/sample/orphan.md",
     "tests/snippets/sample/test_orphan.py": "this module belongs to no page: there is no docs/en/sample/orphan.md",
@@ -429,8 +435,9 @@ def judged(tmp_path_factory):
         write_sample(project, name)
     for file in STRAY:
         (project / file).parent.mkdir(exist_ok=True)
-        (project / file).write_text("<!-- matplotlib -->" if file.endswith(".svg") else "")
-    samples = ["--time-limit=20", *(f"--page=sample/{name}" for name in names)]
+        (project / file).write_text("<svg><!-- matplotlib --></svg>" if "plot" in file else "")
+    (project / "docs/en/sample/index.md").write_text("# Sample {#sample}\n\n```python\nx = 1\n```\n")
+    samples = ["--time-limit=20", "--page=en/sample/index", *(f"--page=sample/{name}" for name in names)]
     judge_copy(project, *samples, "--update", "--translated")
     for name, mistake in MISTAKES.items():
         path = PATHS.get(mistake.file, f"docs/{mistake.file}/sample/NAME.md")
@@ -459,6 +466,12 @@ def test_mistake_is_named_with_its_place(name, judged):
 def test_file_that_nothing_checks_is_named(file, judged):
     failures, output, _ = judged
     assert f"{file}:1: {STRAY[file]}" in failures["test_each_file_is_of_a_known_kind"], output
+
+
+def test_program_outside_a_lesson_is_named(judged):
+    failures, output, _ = judged
+    said = failures["test_page_is_true[en/sample/index]"]
+    assert "docs/en/sample/index.md:3: blocks stand in lessons" in said, said or output
 
 
 def test_sound_page_beside_the_bad_ones_passes(judged):

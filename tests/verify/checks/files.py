@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 from course.page import Page, Problem
 from course.project import ROOT
@@ -34,9 +35,8 @@ def file_problems() -> Iterator[Problem]:
             yield Problem(file, 1, "nothing checks a file of this kind in this place; remove it, or put it elsewhere")
         elif page and not (ROOT / page).exists():
             yield Problem(file, 1, f"this module belongs to no page: there is no {page}")
-        elif file.suffix == ".svg" and (drawn := _drawn_by_a_program((ROOT / file).read_text(encoding="utf-8"))):
-            message = f"a picture with {drawn}; what shows a result is drawn by a block of its page"
-            yield Problem(file, 1, message)
+        elif file.suffix == ".svg":
+            yield from _in_drawing(file)
 
 
 def place_problems(page: Page) -> Iterator[Problem]:
@@ -56,6 +56,12 @@ def _page_of(file: Path) -> Path | None:
     return Path("docs", "en", *(part.replace("_", "-") for part in (*folders, f"{name}.md")))
 
 
-def _drawn_by_a_program(picture: str) -> str | None:
-    match = re.search(r"<image\b|matplotlib", picture, re.IGNORECASE)
-    return match[0] if match else None
+def _in_drawing(file: Path) -> Iterator[Problem]:
+    source = (ROOT / file).read_text(encoding="utf-8", errors="replace")
+    if by_a_program := re.search(r"<image\b|matplotlib", source, re.IGNORECASE):
+        message = f"a picture with {by_a_program[0]}; what shows a result is drawn by a block of its page"
+        yield Problem(file, 1, message)
+    try:
+        ElementTree.fromstring(source)
+    except ElementTree.ParseError as error:
+        yield Problem(file, error.position[0], f"this drawing is not XML: {error}")
