@@ -11,7 +11,7 @@ from course.project import EDITIONS, FIGURES, ROOT
 
 from tests.verify.checks.sections import snippet_files
 
-COPIED = ("docs", "snippets", "tests", ".cache/programs", "mkdocs.yml", "pyproject.toml")
+COPIED = ("docs", "snippets", "tests", ".cache/names.json", ".cache/programs", "mkdocs.yml", "pyproject.toml")
 
 
 def copy_project(project, *ignored):
@@ -22,6 +22,7 @@ def copy_project(project, *ignored):
             ignore = shutil.ignore_patterns("__pycache__", *ignored)
             shutil.copytree(source, project / name, ignore=ignore)
         elif source.exists():
+            (project / name).parent.mkdir(exist_ok=True)
             shutil.copy(source, project / name)
 
 

@@ -42,8 +42,28 @@ What [the end](#end) holds. [✓](claim:mean_is_between)
 ## The end {#end}
 
 Nothing more.
+
+## A table {#table}
+
+The mean of `mean([1, 2, 3])` is $6 / 3$, and about 0.67 of three: see `keras.ops.mean`.
+
+- Add all numbers of the list, and do not forget the last.
+- Divide their sum by how many they are.
+
+| what | how |
+| --- | --- |
+| sum | add |
+| share | divide |
 """
 CHINESE = {
+    "## A table": "## 一张表",
+    "The mean of `mean([1, 2, 3])` is $6 / 3$,": "`mean([1, 2, 3])` 是 $6 / 3$，",
+    " and about 0.67 of three: see `keras.ops.mean`.": "约为三的 0.67，见 `keras.ops.mean`。",
+    "Add all numbers of the list, and do not forget the last.": "把列表里的数全部加起来，别漏了最后一个。",
+    "Divide their sum by how many they are.": "再用总和除以它们的个数。",
+    "| what | how |": "| 什么 | 怎么做 |",
+    "| sum | add |": "| 总和 | 相加 |",
+    "| share | divide |": "| 份额 | 相除 |",
     "title: Sample": "title: 示例",
     "A sample.": "一个示例。",
     "# A sample": "# 一个示例",
@@ -393,6 +413,134 @@ MISTAKES = {
     "still-to-write-in-code": Mistake(
         "module", PRINT, "    # TODO\n" + PRINT, rf"{EN}:17: this is still to be written"
     ),
+    "python-as-text": Mistake("en", "    ```python", "    ```text", rf"{EN}:24: unknown language 'text'"),
+    "python-in-bash": Mistake(
+        "en", "Nothing more.", "```bash\nimport keras\n```", rf"{EN}:32: “import keras” is no command"
+    ),
+    "output-in-bash": Mistake(
+        "en",
+        "Nothing more.",
+        "```bash\npip list\n#> accuracy: 0.99\n```",
+        rf"{EN}:33: “#> accuracy: 0\.99” is no command",
+    ),
+    "code-in-a-command": Mistake(
+        "en", "Nothing more.", "```bash\npython -c 'print(1)'\n```", rf"{EN}:32: “python -c .* is no command"
+    ),
+    "not-run-for-no-reason": Mistake(
+        "en",
+        "    ```python",
+        '    ```{ .python .not-run title="Later" }',
+        rf"{EN}:24: the title of a block that is not run begins with “Not run: ”",
+    ),
+    "not-run-in-english": Mistake(
+        "zh",
+        "    ```python",
+        '    ```{ .python .not-run title="Not run: no network" }',
+        rf"{ZH}:\d+: the title of a block that is not run begins with “未运行：”",
+    ),
+    "not-run-with-an-output": Mistake(
+        "en",
+        "    ```python",
+        '    ```{ .python .not-run title="Not run: no network" }',
+        rf"{EN}:26: a block that is not run has printed nothing",
+    ),
+    "indented-code": Mistake("en", "Nothing more.", "    print(1)\n    #> 1", rf"{EN}:31: indented by four spaces"),
+    "output-in-a-sentence": Mistake("en", "Nothing more.", "It says `#> 0.99`.", rf"{EN}:31: “#> 0\.99” looks like"),
+    "html": Mistake("en", "Nothing more.", "<pre>accuracy: 0.99</pre>", rf"{EN}:31: the HTML <pre>"),
+    "html-code": Mistake("zh", "没有了。", "没有 <code>x</code> 了。", rf"{ZH}:\d+: the HTML <code>"),
+    "list-after-a-line": Mistake("en", "Nothing more.", "Nothing:\n- more\n- less", rf"{EN}:32: “-” stays as it is"),
+    "steps-after-a-line": Mistake("zh", "没有了。", "没有：\n1. 多\n2. 少", rf"{ZH}:\d+: “1\.” stays as it is"),
+    "table-after-a-line": Mistake(
+        "en", "Nothing more.", "Nothing:\n| a | b |\n| --- | --- |\n| 1 | 2 |", rf"{EN}:32: “\|” stays as it is"
+    ),
+    "unclosed-bold": Mistake("en", "Nothing more.", "Nothing **more.", rf"{EN}:31: “\*” stays as it is in “Nothing"),
+    "unclosed-formula": Mistake("en", "$6 / 3$", "$6 / 3", rf"{EN}:35: “\$” stays as it is"),
+    "unclosed-code": Mistake("en", "`keras.ops.mean`", "`keras.ops.mean", rf"{EN}:35: “`” stays as it is"),
+    "undefined-reference": Mistake("en", "[the end](#end)", "[the end][ende]", rf"{EN}:8: “\]\[” stays as it is"),
+    "space-in-a-link": Mistake("en", "[the end](#end)", "[the end] (#end)", rf"{EN}:8: “\[the end\]” stays as it is"),
+    "admonition-of-two-signs": Mistake("en", "Nothing more.", "!! note\n    more", rf"{EN}:31: “!!” stays as it is"),
+    "class-after-an-empty-line": Mistake(
+        "en", "Nothing more.", "Nothing more.\n\n{ .lead }", rf"{EN}:33: “{{” stays as it is in “{{ \.lead }}”"
+    ),
+    "tabs": Mistake("en", "Nothing more.", '=== "More"', rf"{EN}:31: “===” stays as it is"),
+    "unknown-placeholder": Mistake("en", "Nothing more.", "{{ times }}", rf"{EN}:31: “{{” stays as it is"),
+    "placeholder-of-another-page": Mistake("en", "Nothing more.", "{{ lessons }}", rf"{EN}:31: “{{” stays as it is"),
+    "typed-minutes": Mistake(
+        "en", "Nothing more.", "Beginner · 40 minutes\n{ .lesson-facts }", rf"{EN}:31: .* shows the number 40"
+    ),
+    "keys": Mistake("en", "Nothing more.", "Press ++ctrl+c++.", rf"{EN}:31: “\+\+” stays as it is"),
+    "task-list": Mistake("en", "Nothing more.", "- [x] nothing", rf"{EN}:31: “\[x\]” stays as it is"),
+    "heading-without-a-space": Mistake("en", "## The end", "##The end", rf"{EN}:29: “The end” is shown as a heading"),
+    "heading-by-a-rule": Mistake(
+        "en", "Nothing more.", "Nothing more.\n---", rf"{EN}:31: “Nothing more\.” is shown as a heading"
+    ),
+    "steps-broken-by-code": Mistake(
+        "en",
+        "Nothing more.",
+        "1. Begin.\n\n```bash\ncd here\n```\n\n2. End.",
+        rf"{EN}:37: this step is shown as number 1",
+    ),
+    "emphasis-with-punctuation": Mistake(
+        "zh", "没有了。", "没有**重点：**下文。", rf"{ZH}:\d+: “重点：” is not emphasised in the notebook"
+    ),
+    "unknown-name": Mistake("en", "`keras.ops.mean`", "`keras.ops.meann`", rf"{EN}:35: .* no “keras\.ops\.meann”"),
+    "unknown-class": Mistake(
+        "zh", "没有了。", "没有 `Densee(10)` 了。", rf"{ZH}:\d+: what is installed has no “Densee”"
+    ),
+    "unknown-argument-of-a-module": Mistake(
+        "en", "Nothing more.", "See `np.randon.normal(0, 1)`.", rf"{EN}:31: .* no “np\.randon\.normal”"
+    ),
+    "gone-and-there": Mistake(
+        "en", "`keras.ops.mean`", "`keras.ops.mean`{ .gone }", rf"{EN}:35: “keras\.ops\.mean” is not gone"
+    ),
+    "code-of-one-edition": Mistake(
+        "zh",
+        "见 `keras.ops.mean`",
+        "见 `keras.ops.sum`",
+        rf"{ZH}:\d+: the code “keras\.ops\.sum” stands in this section 1",
+    ),
+    "formula-of-one-edition": Mistake("zh", "$6 / 3$", "$6 / 2$", rf"{ZH}:\d+: the formula “6 / 2” stands in this"),
+    "number-of-one-edition": Mistake("zh", "0.67", "0.66", rf"{ZH}:\d+: the number 0\.66 stands in this section 1"),
+    "row-of-one-edition": Mistake(
+        "zh", "| 份额 | 相除 |\n", "", rf"{ZH}:\d+: the table row stands in this section 2 times, and 3 times"
+    ),
+    "item-of-one-edition": Mistake(
+        "zh",
+        "- 再用总和除以它们的个数。\n",
+        "",
+        rf"{ZH}:\d+: the list item stands in this section 1 times, and 2 times",
+    ),
+    "section-emptied": Mistake("zh", "没有了。", "", rf"{ZH}:\d+: the paragraph stands in this section 0 times"),
+    "item-emptied": Mistake(
+        "zh", "把列表里的数全部加起来，别漏了最后一个。", "加。", rf"{ZH}:\d+: this says much less than the English"
+    ),
+    "paragraph-in-english": Mistake(
+        "zh", "没有了。", "Nothing more.", rf"{ZH}:\d+: “Nothing more\.” is left in English"
+    ),
+    "half-in-english": Mistake(
+        "zh", "没有了。", "没有 nothing more of it。", rf"{ZH}:\d+: “nothing more of it” is left"
+    ),
+    "cell-in-english": Mistake("zh", "| 总和", "| sum", rf"{ZH}:\d+: “sum” is left in English"),
+    "title-in-english": Mistake("zh", "title: 示例", "title: Sample", rf"{ZH}:1: “Sample” is left in English"),
+    "description-in-english": Mistake("zh", "一个示例。", "A sample.", rf"{ZH}:1: “A sample\.” is left in English"),
+    "alt-text-in-english": Mistake(
+        "zh", "一条下降的线", "A line that falls", rf"{ZH}:\d+: “A line that falls” is left"
+    ),
+    "admonition-in-english": Mistake("zh", '"参考答案"', '"Solution"', rf"{ZH}:\d+: “Solution” is left in English"),
+    "refused-term-in-the-front-matter": Mistake(
+        "zh", "一个示例。", "一个代价函数的示例。", rf"{ZH}:1: “代价函数” is not the term"
+    ),
+    "front-matter-moved-on": Mistake(
+        "en", "description: A sample.", "description: Another.", rf"{ZH}:1: the English front matter .* has changed"
+    ),
+    "opening-moved-on": Mistake(
+        "en",
+        "---\n\n# A",
+        "---\n\nMore.\n\n# A",
+        rf"{ZH}:1: what stands before the first English heading .* has changed",
+    ),
+    "number-from-nowhere": Mistake("en", "0.67", "0.76", rf"{EN}:35: nothing on this page shows the number 0\.76"),
+    "count-from-nowhere": Mistake("en", "Nothing more.", "It took 3,700 steps.", rf"{EN}:31: .* number 3,700"),
     "no-description": Mistake("en", "description: A sample.\n", "", rf"{EN}:1: the front matter has no description"),
 }
 
@@ -481,6 +629,22 @@ UNUSUAL = (
 HONEST = {"sound": MODULE, "unusual": UNUSUAL, "traced": MODULE.replace(PRINT, PRINT + TRACED)}
 
 
+STRAY = {
+    "docs/en/sample/extra.markdown": "nothing checks a file of this kind",
+    "docs/en/tool.html": "nothing checks a file of this kind",
+    "docs/zh/sample/work.ipynb": "nothing checks a file of this kind",
+    "docs/en/appendix.md": "nothing checks a file of this kind",
+    "docs/en/sample/deeper/page.md": "nothing checks a file of this kind",
+    "docs/assets/draft.ipynb": "nothing checks a file of this kind",
+    "docs/assets/pictures/result.png": "nothing checks a file of this kind",
+    "docs/assets/pictures/plot.svg": "a picture with matplotlib",
+    "docs/assets/pictures/broken.svg": "this drawing is not XML",
+    "snippets/helper.py": "nothing checks a file of this kind",
+    "snippets/sample/orphan.py": "this module belongs to no page: there is no docs/en/sample/orphan.md",
+    "tests/snippets/sample/test_orphan.py": "this module belongs to no page: there is no docs/en/sample/orphan.md",
+}
+
+
 def named(text, name):
     """Put the sample's name, as a page's and as a module's, into a text."""
     return text.replace("NAME", name).replace("MODULE", name.replace("-", "_"))
@@ -524,7 +688,11 @@ def judged(tmp_path_factory):
     for edition in ("en", "zh"):
         navigation = project / "docs" / edition / "sample" / ".nav.yml"
         navigation.write_text(navigation.read_text().replace("  - missing-from-navigation.md\n", ""))
-    samples = ["--time-limit=20", *(f"--page=sample/{name}" for name in names)]
+    for file in STRAY:
+        (project / file).parent.mkdir(exist_ok=True)
+        (project / file).write_text("<svg><!-- matplotlib --></svg>" if "plot" in file else "")
+    (project / "docs/en/sample/index.md").write_text("# Sample {#sample}\n\n```python\nx = 1\n```\n")
+    samples = ["--time-limit=20", "--page=en/sample/index", *(f"--page=sample/{name}" for name in names)]
     judge_copy(project, *samples, "--update", "--translated")
     for name, mistake in (MISTAKES | SCRIPT_MISTAKES).items():
         path = PATHS.get(mistake.file, f"docs/{mistake.file}/sample/NAME.md")
@@ -550,6 +718,18 @@ def test_mistake_is_named_with_its_place(name, judged):
     ]
     said = "\n".join(failures[named(test, name)] for test in tests)
     assert re.search(error, said), f"expected\n{error}\nin\n{said or output}"
+
+
+@pytest.mark.parametrize("file", STRAY)
+def test_file_that_nothing_checks_is_named(file, judged):
+    failures, output, _ = judged
+    assert f"{file}:1: {STRAY[file]}" in failures["test_each_file_is_of_a_known_kind"], output
+
+
+def test_program_outside_a_lesson_is_named(judged):
+    failures, output, _ = judged
+    said = failures["test_page_is_true[en/sample/index]"]
+    assert "docs/en/sample/index.md:3: blocks stand in lessons" in said, said or output
 
 
 @pytest.mark.parametrize("name", HONEST)

@@ -3,6 +3,7 @@
 import pytest
 from course.project import EDITIONS, ROOT
 
+from tests.verify.checks.files import file_problems
 from tests.verify.checks.pictures import picture_problems
 from tests.verify.checks.sections import section_problems
 from tests.verify.run.start import START
@@ -44,3 +45,8 @@ def test_readers_are_told_what_tensorflow_writes_when_it_starts(edition):
         "This TensorFlow binary is optimized to use available CPU instructions",
     ):
         assert words in overview and words in START.pattern.replace("\\", "")
+
+
+def test_each_file_is_of_a_known_kind():
+    if problems := list(file_problems()):
+        pytest.fail("\n".join(map(str, problems)), pytrace=False)

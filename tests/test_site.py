@@ -10,19 +10,22 @@ from tests.built_site import html_file
 from tests.node_tools import node_tool, system_command
 
 
-def python_blocks(document):
-    """Return the text of each Python block that a page's HTML shows."""
-    return [code.text_content().strip("\n") for code in document.cssselect("article div.language-python pre > code")]
-
-
-def test_site_shows_just_the_blocks_that_ran(page_file, course, site):
+def test_site_shows_just_the_blocks_of_the_page(page_file, course, site):
     page = course.pages[page_file]
     document = lxml.html.parse(str(html_file(site.folder, page))).getroot()
-    assert python_blocks(document) == [block.text.strip("\n") for block in page.blocks if block.language == "python"]
-    shown = document.cssselect("article pre")
-    known = document.cssselect(", ".join(f"article div.language-{name} pre" for name in ("python", "text", "bash")))
-    unknown = [element.text_content().strip()[:60] for element in shown if element not in known]
-    assert not unknown, f"{page.file} shows code that no fence announced (indented by four spaces?): {unknown}"
+    shown = [block.text_content().strip("\n") for block in document.cssselect("article pre")]
+    assert shown == [block.text.strip("\n") for block in page.blocks]
+
+
+def test_each_page_of_the_site_is_a_judged_page_or_made_of_one(course, site):
+    known = {site.folder / "index.html", site.folder / "404.html"}
+    for page in course.pages.values():
+        file = html_file(site.folder, page)
+        part, lesson = file.parent.parent, file.parent.name
+        known |= {file, part / "claims" / lesson / "index.html"}
+        known |= set(part.glob(f"notebooks/[0-9][0-9]_{lesson.replace('-', '_')}/index.html"))
+    unknown = [str(file.relative_to(site.folder)) for file in site.folder.rglob("*.html") if file not in known]
+    assert not unknown, "\n".join(sorted(unknown))
 
 
 def code_around_the_article(document):

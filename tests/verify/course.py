@@ -4,8 +4,10 @@ from functools import cached_property
 from pathlib import Path
 
 from course.page import Page
-from course.project import EDITIONS, ROOT, page_files
+from course.project import EDITIONS, page_files
 from course.reading import PageReader
+
+from tests.verify.rendering import Rendering
 
 
 class Course:
@@ -13,23 +15,24 @@ class Course:
 
     def __init__(self) -> None:
         self._reader = PageReader()
-        self._known: dict[Path, tuple[Page, object]] = {}  # each page as last read, and the state of its files then
+        self._rendered: dict[Path, tuple[Page, Rendering]] = {}
 
     @cached_property
     def pages(self) -> dict[Path, Page]:
         files = [file for edition in EDITIONS for file in page_files(edition)]
-        return {file: self._read(file) for file in files}
-
-    def _read(self, file: Path) -> Page:
-        page, state = self._known.get(file, (None, None))
-        if page is None or state != _state(page):
-            page = self._reader.read(file)
-            self._known[file] = page, _state(page)
-        return page
+        return {file: self._reader.read(file) for file in files}
 
     def reread(self) -> None:
         """Let the next look at `pages` read what has changed since."""
         self.__dict__.pop("pages", None)
+
+    def rendering(self, page: Page) -> Rendering:
+        """Return a page as its reader sees it."""
+        known, rendering = self._rendered.get(page.file, (None, None))
+        if rendering is None or known is not page:
+            rendering = Rendering(page)
+            self._rendered[page.file] = page, rendering
+        return rendering
 
     def counterpart(self, page: Page, edition: str) -> Page | None:
         """Return the same page in `edition`, or None."""
@@ -38,10 +41,3 @@ class Course:
     def page_at(self, edition: str, path: str) -> Page | None:
         """Return the page that stands at `path` below the folder of `edition`, or None."""
         return self.pages.get(Path("docs", edition, path))
-
-
-def _state(page: Page) -> object:
-    """Return what changes when the page's file, or one that it embeds, is saved or removed."""
-    files = {page.file, *(Path(file) for file, _, _ in page.embedded)}
-    found = [ROOT / file for file in sorted(files) if (ROOT / file).is_file()]
-    return [(file, file.stat().st_mtime_ns) for file in found]

@@ -9,9 +9,15 @@ from course.page import Page, Problem
 from course.program import Program
 from course.receipt import write_receipt
 
+from tests.verify.checks.chinese import chinese_problems
 from tests.verify.checks.claims import claim_problems
+from tests.verify.checks.fences import fence_problems
 from tests.verify.checks.figures import figure_differences, figure_problems
+from tests.verify.checks.files import place_problems
 from tests.verify.checks.imports import import_problems
+from tests.verify.checks.markdown import markdown_problems
+from tests.verify.checks.names import name_problems
+from tests.verify.checks.numbers import number_problems
 from tests.verify.checks.outputs import output_differences, run_problems
 from tests.verify.checks.prose import prose_problems
 from tests.verify.checks.reached import reach_problems
@@ -56,9 +62,15 @@ def judge(page: Page, course: Course, runner: Runner, directory: Path) -> Verdic
         _judge_run(verdict, runner, directory)
     verdict.problems += page.problems
     verdict.problems += _found(
+        fence_problems(page),
+        place_problems(page),
+        markdown_problems(page, course.rendering(page)),
         prose_problems(page, course),
+        name_problems(page, course),
+        number_problems(page, verdict.result),
         term_problems(page),
         typography_problems(page),
+        chinese_problems(page, course),
         structure_problems(page, course),
         claim_problems(page),
     )

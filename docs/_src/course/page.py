@@ -75,7 +75,8 @@ class Block:
 class Page:
     """A Markdown page: `file` relative to the project, `name` without edition and suffix.
 
-    `embedded` holds, for each embedded section, its file, its name and the line that embeds it.
+    `embedded` holds, for each embedded section, its file, its name and the line that embeds it; `made_of` are
+    the files that the page, as it is shown, is read from; `filled` are the lines whose text the course says.
     """
 
     file: Path
@@ -85,6 +86,8 @@ class Page:
     prose: list[Line] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     embedded: list[tuple[str, str, int]] = field(default_factory=list)
+    made_of: set[Path] = field(default_factory=set)
+    filled: set[int] = field(default_factory=set)
 
     @property
     def edition(self) -> str:
@@ -117,6 +120,11 @@ class Page:
             for line, match in matches
             if match
         ]
+
+    def opening(self) -> str:
+        """Return the prose before the first heading."""
+        first = self.headings[0].line if self.headings else 0
+        return "\n".join(line.text for line in self.prose if line.page_line < first).strip()
 
     def sections(self) -> dict[str | None, str]:
         """Map each heading's id to the Markdown text from that heading to the next."""

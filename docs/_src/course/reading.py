@@ -12,12 +12,13 @@ from markdown import Markdown
 from pymdownx.snippets import SnippetExtension, SnippetMissingError, SnippetPreprocessor
 from pymdownx.superfences import SuperFencesBlockPreprocessor
 
+from course.contents import PLACEHOLDER, filled
 from course.files import Unreadable, read_text
 from course.markdown import extensions, markdown_instance
 from course.page import Block, Line, Page, Problem
 from course.project import ROOT
 
-SHOWN_LANGUAGES = ("text", "bash")  # beside `python`, which runs
+SHOWN_LANGUAGES = ("bash",)  # beside `python`, which runs
 
 FRONT_MATTER = re.compile(r"---[ \t]*\n(?P<yaml>.*?)^---[ \t]*\n", re.DOTALL | re.MULTILINE)
 SNIPPET = re.compile(r'\s*-{1,}8<-{1,} "(?P<file>[^":]+):(?P<section>[a-z][a-z0-9-]*)"\s*$')
@@ -78,27 +79,54 @@ class FenceRecorder(SuperFencesBlockPreprocessor):  # type: ignore[misc]
 
 
 class PageReader:
-    """Reads pages; what they have in common, the Markdown instance, is made once."""
+    """Reads pages, each once for each time that it changed; what they have in common is made once."""
 
     def __init__(self) -> None:
+        self._known: dict[Path, tuple[Page, object]] = {}  # each page as last read, and the state of its files then
         self._markdown = markdown_instance()
         self._fences = FenceRecorder(self._markdown)
         self._snippets = SnippetExtension(**extensions()["pymdownx.snippets"]).getConfigs()
 
     def read(self, file: Path, source: str | None = None) -> Page:
-        """Read the page `file` (relative to the project), or what it would be with another `source`."""
-        problems = []
-        try:
-            source = read_text(file) if source is None else source
-        except Unreadable as error:
-            source, problems = error.text, [error.problem]
+        """Return the page `file` (relative to the project) as it is now, or what it would be with another `source`."""
+        if source is not None:
+            return self._read(file, source, [])
+        page, state = self._known.get(file, (None, None))
+        if page is None or state != _state(page):
+            try:
+                page = self._read(file, read_text(file), [])
+            except Unreadable as error:
+                page = self._read(file, error.text, [error.problem])
+            self._known[file] = page, _state(page)
+        return page
+
+    def _read(self, file: Path, source: str, problems: list[Problem]) -> Page:
         page = Page(file, source, {}, problems=problems)
         body_start = _read_front_matter(page)
         lines = self._expand_snippets(page, source[body_start:], source.count("\n", 0, body_start) + 1)
         inside_fences = self._collect_blocks(page, lines)
         page.prose = [line for number, line in enumerate(lines) if number not in inside_fences]
+        page.made_of |= {file, *(Path(embedded) for embedded, _, _ in page.embedded)}
+        self._fill(page)
         _check_fences(page)
         return page
+
+    def _fill(self, page: Page) -> None:
+        """Put into the prose what the course says of itself."""
+
+        def read(file: Path) -> Page:
+            other = self.read(file)
+            page.made_of.update(other.made_of, [file.parent / ".nav.yml", file.parent.parent / ".nav.yml"])
+            return other
+
+        prose = []
+        for line in page.prose:
+            if PLACEHOLDER.search(line.text):
+                page.filled.add(line.page_line)
+                prose += [line._replace(text=text) for text in filled(line.text, page, read).split("\n")]
+            else:
+                prose.append(line)
+        page.prose = prose
 
     def _expand_snippets(self, page: Page, body: str, first_line: int) -> list[Line]:
         """Return the page's lines with the embedded sections in their places."""
@@ -132,6 +160,12 @@ class PageReader:
             code = [lines[number]._replace(text=texts[number][indentation:]) for number in range(start + 1, end)]
             page.blocks.append(Block(language, tuple(code), lines[start].page_line, lines[end].page_line, not_run))
         return inside_fences
+
+
+def _state(page: Page) -> object:
+    """Return what changes when one of the page's files is saved or removed."""
+    found = [ROOT / file for file in sorted(page.made_of) if (ROOT / file).is_file()]
+    return [(file, file.stat().st_mtime_ns) for file in found]
 
 
 def _read_front_matter(page: Page) -> int:

@@ -1,7 +1,9 @@
 """What MkDocs calls, and in which order: each event of a build, and the functions that answer it."""
 
+from pathlib import Path
 from typing import Any
 
+from course.contents import filled
 from course.files import Unreadable
 from course.lesson import Lesson, lessons_of
 from course.project import EDITIONS, ROOT, page_files
@@ -25,6 +27,7 @@ CACHE = ROOT / ".cache"
 class CoursePlugin(BasePlugin):  # type: ignore[type-arg, no-untyped-call]
     """Makes a site of the course; `mkdocs.yml` names it `course`."""
 
+    reader: PageReader
     lessons: dict[str, Lesson]  # by the source of the lesson's page, and by that of its notebook's
 
     @event_priority(100)
@@ -42,7 +45,8 @@ class CoursePlugin(BasePlugin):  # type: ignore[type-arg, no-untyped-call]
         """Add to the pages what comes with them, before mkdocs-jupyter looks for notebooks."""
         publishing.check_proof(config)
         edition.add_shared_files(files, config)
-        lessons = lessons_of(config.extra["edition"], PageReader())
+        self.reader = PageReader()
+        lessons = lessons_of(config.extra["edition"], self.reader)
         take_away.add_files(lessons, files, config)
         claims_page.add_pages(lessons, files, config, config.theme.get_env())
         self.lessons = {f"{lesson.page.name}.md": lesson for lesson in lessons}
@@ -56,7 +60,10 @@ class CoursePlugin(BasePlugin):  # type: ignore[type-arg, no-untyped-call]
         env.bytecode_cache = FileSystemBytecodeCache(str(folder))
 
     def on_page_markdown(self, markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-        """Make links of a lesson's marks; name the page of its notebook, and keep that out of the search."""
+        """Fill in what the course says of itself; make links of a lesson's marks; name the page of its notebook."""
+        source = Path("docs", config.extra["edition"], page.file.src_uri)
+        if "{{" in markdown and (ROOT / source).exists():
+            markdown = filled(markdown, self.reader.read(source), self.reader.read)
         lesson = self.lessons.get(page.file.src_uri)
         if not lesson:
             return markdown

@@ -15,6 +15,7 @@ IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<target>[^)\s]+)")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)")
 TABLE_RULE = re.compile(r"\s*\|[\s:|-]+\|\s*$")
 INLINE_CODE = re.compile(r"`+[^`]*`+")
+FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$]+\$", re.DOTALL)
 
 
 def prose_problems(page: Page, course: Course) -> Iterator[Problem]:
@@ -64,7 +65,7 @@ def _in_headings(page: Page) -> Iterator[Problem]:
 
 
 def _in_images(page: Page) -> Iterator[Problem]:
-    for line, match in _matches(page, IMAGE):
+    for line, match in matches_in(page, IMAGE):
         if not match["alt"].strip():
             yield Problem(page.file, line.page_line, f"the picture {match['target']} has no alt text")
 
@@ -77,7 +78,7 @@ def _in_tables(page: Page) -> Iterator[Problem]:
 
 def _in_links(page: Page, course: Course) -> Iterator[Problem]:
     for pattern in (IMAGE, LINK):
-        for line, match in _matches(page, pattern):
+        for line, match in matches_in(page, pattern):
             message = _broken(page, match["target"], course)
             if message:
                 yield Problem(page.file, line.page_line, message)
@@ -106,7 +107,7 @@ def _broken(page: Page, target: str, course: Course) -> str | None:
 
 def linked_pages(page: Page) -> set[Path]:
     """Return the files of the pages that a page links to, there or not."""
-    targets = {match["target"].partition("#")[0] for _, match in _matches(page, LINK)}
+    targets = {match["target"].partition("#")[0] for _, match in matches_in(page, LINK)}
     return {Path("docs", page.edition, _resolved(page, target)) for target in targets if target.endswith(".md")}
 
 
@@ -124,10 +125,11 @@ def _in_navigation(page: Page) -> Iterator[Problem]:
         yield Problem(page.file, 1, f"the page is missing from the navigation: add it to {file}")
 
 
-def _matches(page: Page, pattern: re.Pattern[str]) -> list[tuple[Line, re.Match[str]]]:
+def matches_in(page: Page, pattern: re.Pattern[str]) -> list[tuple[Line, re.Match[str]]]:
     """Return the matches of a pattern in the prose, with their lines; code in the text does not count."""
-    return [
-        (line, match)
-        for line in page.prose
-        for match in pattern.finditer(INLINE_CODE.sub(lambda code: "·" * len(code[0]), line.text))
-    ]
+    return [(line, match) for line in page.prose for match in pattern.finditer(without_code(line.text))]
+
+
+def without_code(text: str) -> str:
+    """Return a text with its code made unreadable, each letter in its place."""
+    return INLINE_CODE.sub(lambda code: "·" * len(code[0]), text)

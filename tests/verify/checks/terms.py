@@ -1,13 +1,17 @@
 """The Chinese edition uses the terms of `docs/glossary.csv`, so that one thing has one name."""
 
+import posixpath
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
+from xml.etree import ElementTree
 
 from course.glossary import glossary
 from course.page import Page, Problem
+from course.project import ROOT
 
-from tests.verify.checks.prose import INLINE_CODE
+from tests.verify.checks.prose import IMAGE, INLINE_CODE, matches_in
 
 PAIR = re.compile(r"(?P<zh>[\u4e00-\u9fff]+)（(?P<en>[A-Za-z][A-Za-z -]+?)(?:[，,][^）]*)?）")
 
@@ -18,18 +22,36 @@ def term_problems(page: Page) -> Iterator[Problem]:
         return
     terms, problems = glossary()
     yield from problems
-    for line in page.prose:
-        text = INLINE_CODE.sub("", line.text)
+    for line, text in _texts(page):
         for term in terms:
             for name in filter(None, term.refused.split("|")):
                 if name in text:
                     message = f"“{name}” is not the term here; the glossary says “{term.zh}” ({term.en})"
-                    yield Problem(page.file, line.page_line, message)
+                    yield Problem(page.file, line, message)
         for pair in PAIR.finditer(text):
             names = _chinese_names().get(pair["en"].strip().lower())
             if names and not pair["zh"].endswith(names):
                 message = f"the glossary calls “{pair['en']}” {' or '.join(names)}, not “{pair['zh']}”"
-                yield Problem(page.file, line.page_line, message)
+                yield Problem(page.file, line, message)
+
+
+def _texts(page: Page) -> Iterator[tuple[int, str]]:
+    """Yield the texts of a page, those of its front matter and of its drawings included, with their lines."""
+    for key in ("title", "description"):
+        yield 1, str(page.front_matter.get(key, ""))
+    for line in page.prose:
+        yield line.page_line, INLINE_CODE.sub("", line.text)
+    for line, image in matches_in(page, IMAGE):
+        file = ROOT / "docs" / posixpath.normpath(posixpath.join(posixpath.dirname(page.name), image["target"]))
+        if file.suffix == ".svg" and file.is_file():
+            yield line.page_line, _words_in(file)
+
+
+def _words_in(drawing: Path) -> str:
+    texts = [
+        element for element in ElementTree.parse(drawing).iter() if element.tag.endswith(("text", "title", "desc"))
+    ]
+    return "\n".join("".join(text.itertext()) for text in texts)
 
 
 @cache

@@ -165,13 +165,16 @@ def _start_fork_server(context: Any) -> None:
 
 
 @functools.cache
+def installed_distributions() -> list[str]:
+    """Return names and versions of all that is installed."""
+    return sorted(f"{distribution.name} {distribution.version}" for distribution in importlib.metadata.distributions())
+
+
+@functools.cache
 def environment_digest() -> str:
     """Return a digest of all that a program's result depends on beside the program itself."""
-    distributions = sorted(
-        f"{distribution.name} {distribution.version}" for distribution in importlib.metadata.distributions()
-    )
     sources = [file.read_text(encoding="utf-8") for file in sorted(_files_that_run_programs())]
-    return hashlib.sha256("\0".join([sys.version, *distributions, *sources]).encode()).hexdigest()
+    return hashlib.sha256("\0".join([sys.version, *installed_distributions(), *sources]).encode()).hexdigest()
 
 
 def _files_that_run_programs() -> set[Path]:
