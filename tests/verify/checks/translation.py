@@ -49,16 +49,16 @@ def digest_problems(page: Page, course: Course) -> Iterator[Problem]:
     lines = {heading.id: heading.line for heading in english.headings}
     for heading in page.headings:
         if heading.id in digests and recorded.get(heading.id) != digests[heading.id]:
-            section = f"the English section #{heading.id} ({english.file}:{lines[heading.id]})"
+            place = f"{english.file}:{lines[heading.id]}"
             if heading.id in recorded:
                 message = (
-                    f"{section} has changed since this one was written; revise it, or see that it is still right,"
-                    " and run the check of this page with --translated"
+                    f"the English section #{heading.id} ({place}) has changed since this one was written; revise it, or"
+                    " see that it is still right, and run the check of this page with --translated"
                 )
             else:
                 message = (
-                    f"{section} is new: see that this one says the same, and run the check of this page with"
-                    " --translated"
+                    f"the English section #{heading.id} ({place}) is new: see that this one says the same, and run the"
+                    " check of this page with --translated"
                 )
             yield Problem(page.file, heading.line, message)
 
