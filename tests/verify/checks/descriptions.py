@@ -11,7 +11,7 @@ from course.outputs import Printed
 
 from tests.verify.run.result import Description, Drawing
 
-TOLERANCE = 0.01  # of what an axis spans, or a scale of colours
+TOLERANCE = 0.02  # of what an axis spans, or a scale of colours
 
 Leaf = tuple[Any, Description | None]  # a text, a number or a list of them, and the axis that numbers are read on
 
