@@ -43,16 +43,27 @@ def say(what, measured, limit, unit="", at_least=False):
     print(f"{what}: {measured:.2f}{unit} ({bound} {limit:g}{unit}): {verdict}", flush=True)
 
 
-def timed(command, **options):
+def timed(command, cwd=ROOT, **options):
     """Run a command; return the seconds it took."""
     start = time.perf_counter()
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, **options)
+    subprocess.run(command, cwd=cwd, check=True, stdout=subprocess.DEVNULL, **options)
     return time.perf_counter() - start
 
 
-def judging(*options):
-    """Return the seconds of the command that judges pages."""
-    return timed([sys.executable, "-m", "pytest", "-q", "--numprocesses=0", "tests/test_pages.py", *options])
+def judging(*options, project=ROOT):
+    """Return the seconds of the command that judges pages as somebody edits them."""
+    command = [sys.executable, "-m", "pytest", "-q", "--numprocesses=0", "tests/test_pages.py", *options]
+    return timed(command, cwd=project)
+
+
+def judging_cold(*options):
+    """Return the same where no result of a program was kept."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder, "project")
+        project.mkdir()
+        copy_project(project)
+        shutil.rmtree(project / ".cache", ignore_errors=True)
+        return judging(*options, project=project)
 
 
 def lessons():
@@ -71,7 +82,7 @@ def alone():
 def speed():
     """All programs of both editions, against their sum."""
     _, seconds = alone()
-    everything = judging("--fresh")
+    everything = judging_cold()
     total = sum(seconds.values())
     print(f"programs alone: {', '.join(f'{name} {value:.1f} s' for name, value in seconds.items())}")
     say("slowest program", max(seconds.values()), 60, " s")
@@ -84,7 +95,7 @@ def page():
     runner, seconds = alone()
     name = min(seconds, key=seconds.get)
     importing = timed([sys.executable, "-c", "import tensorflow"], stderr=subprocess.DEVNULL)
-    cold = judging("--fresh", f"--page=en/{name}")
+    cold = judging_cold(f"--page=en/{name}")
     say(
         "one changed page, cold, beyond TensorFlow's import and its own time", cold - importing - seconds[name], 1, " s"
     )
