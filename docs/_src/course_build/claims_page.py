@@ -49,9 +49,9 @@ def add_pages(lessons: list[Lesson], files: Files, config: MkDocsConfig, environ
                 receipt=read_claims_receipt(lesson.page),
                 anchor=anchor,
                 without_links=lambda sentence: LINK.sub(r"\g<text>", sentence),
-                section_of=lambda line, headings=lesson.page.headings: [
-                    heading.id for heading in headings if heading.line <= line
-                ][-1],
+                section_of=lambda line, headings=lesson.page.headings: next(
+                    (heading.id for heading in reversed(headings) if heading.line <= line), headings[0].id
+                ),
             )
             uri = claims_page(lesson)
             files.append(File.generated(config, uri, content=text, inclusion=InclusionLevel.NOT_IN_NAV))
