@@ -7,7 +7,8 @@ from course.project import ROOT
 
 def not_run(reports):
     """Return the tests, by file and name, that none of the reports is of."""
-    ran = {report.nodeid.partition("[")[0] for report in reports if report.when == "call" and not report.skipped}
+    calls = [report for report in reports if getattr(report, "when", "") == "call" and not report.skipped]
+    ran = {report.nodeid.partition("[")[0] for report in calls}
     return sorted(_tests() - ran)
 
 

@@ -180,6 +180,7 @@ def test_what_is_new_is_not_said_to_have_changed(translated):
 def test_what_changed_in_the_english_is_shown(translated):
     _, _, _, marked = translated
     assert "docs/en/sample/changed.md:29: #end, changed:\nNothing [-more.-]{+less.+}" in marked.stdout, marked.stdout
+    assert "docs/zh/sample/new-page.md is new: it was not marked" in marked.stdout
     assert "docs/en/sample/new-section.md:33: #one, new:\n## 1 {#one}\n\n1\n" in marked.stdout
     assert "#end, changed from a text that git does not have; today:\n## The end" in marked.stdout
 

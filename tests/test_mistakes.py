@@ -277,11 +277,8 @@ MISTAKES = {
     "branch-of-a-graph-never-taken": Mistake(
         "module",
         PRINT,
-        PRINT
-        + TRACED.replace(
-            "        return x * 2", "        if x is None:\n            x.misspelt()\n        return x * 2"
-        ),
-        rf"{EN}:17 \({PY}:20\): no run of the page reaches this line: x\.misspelt\(\)",
+        TRACED.replace("        return", "        if x is None:\n            x.misspelt()\n        return") + PRINT,
+        rf"{EN}:17 \({PY}:19\): no run of the page reaches this line: x\.misspelt\(\)",
     ),
     "package-that-notebooks-do-not-know": Mistake(
         "module", "import matplotlib", "import yaml\nimport matplotlib", rf"{EN}:11 \({PY}:4\): a notebook cannot say"

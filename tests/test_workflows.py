@@ -16,6 +16,7 @@ import yaml
 from course.project import ROOT
 
 from tests import drift
+from tests.copies import copy_project
 from tests.node_tools import node_tool, system_command
 
 WORKFLOWS = ROOT / ".github/workflows"
@@ -132,15 +133,53 @@ def test_what_is_published_is_what_was_tested():
     assert publish["deploy"]["needs"] == "notebooks"
     downloads = [step for step in publish["build"]["steps"] if "download-artifact" in step.get("uses", "")]
     assert [step["with"] for step in downloads] == [{"name": "receipts", "path": ".receipts"}]
+    (build,) = (step for step in publish["build"]["steps"] if "mkdocs build" in step.get("run", ""))
+    assert build["env"]["PUBLISH"] == "true"
 
 
 def test_the_commands_are_those_of_the_readme():
     ci = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
-    assert ci[-1] == f"{TEST_COMMAND} --config-file=pyproject.toml tests"  # whatever pytest.ini stands beside it
+    assert ci[-1].startswith(TEST_COMMAND)
+    assert ci_options() == ["--config-file=pyproject.toml", "tests"]  # whatever pytest.ini stands beside it
     assert any(step.get("run") == ".ci/run" for step in jobs("test.yml")["test"]["steps"])
     for readme in ("README.md", "README.zh.md"):
         commands = shell_lines(ROOT / readme)
         assert {"pip install uv", "uv run mkdocs serve", TEST_COMMAND} <= set(commands)
+
+
+@pytest.mark.parametrize(
+    ("options", "conftest"),
+    [
+        ("-k test_a_table", ""),
+        ("--collect-only", ""),
+        ("", "def pytest_collection_modifyitems(items):\n    items[:] = items[:1]"),
+        ("", "collect_ignore = ['tests/test_pages.py']"),
+    ],
+)
+def test_ci_sees_that_tests_were_left_out(options, conftest, tmp_path):
+    copy_project(tmp_path)
+    for file in (tmp_path / "tests").rglob("test_*.py"):
+        if file.name != "test_pages.py":
+            file.unlink()
+    (tmp_path / "tests/test_a_table.py").write_text("def test_a_table():\n    pass\n")
+    (tmp_path / "conftest.py").write_text(conftest)
+    (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = docs\n")
+    command = TEST_COMMAND.removeprefix("uv run --group test ").split()
+    done = subprocess.run(
+        [sys.executable, "-m", *command, *ci_options()],
+        cwd=tmp_path,
+        env=os.environ | {"CI": "true", "PYTEST_ADDOPTS": f"--numprocesses=0 {options}"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode and "not run, as CI has to" in done.stdout, done.stdout + done.stderr
+    assert "tests/test_pages.py::test_page_is_true" in done.stdout
+
+
+def ci_options():
+    """Return the options with which CI calls pytest."""
+    last = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()[-1]
+    return last.removeprefix(TEST_COMMAND).split()
 
 
 def test_the_container_of_an_editor_has_what_the_tests_need():

@@ -18,6 +18,9 @@ def changes(page: Page, english: Page) -> Iterator[str]:
     Words between [- and -] went, those between {+ and +} came. Where git has no such English, it is that of today.
     """
     recorded, today = recorded_digests(page), english.sections()
+    if not recorded:
+        yield f"{page.file} is new: it was not marked as true to any English before"
+        return
     missed = {id: recorded.get(id) for id, digest in section_digests(english).items() if recorded.get(id) != digest}
     earlier = _earlier_sections(english, {id: digest for id, digest in missed.items() if digest})
     lines = {heading.id: heading.line for heading in english.headings}

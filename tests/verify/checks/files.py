@@ -11,7 +11,7 @@ from course.project import ROOT
 KNOWN = re.compile(
     r"docs/(?:en|zh)/(?:[\w-]+/)?\.nav\.yml"
     r"|docs/(?:en|zh)/(?:index|overview|[\w-]+/[\w-]+)\.md"
-    r"|docs/assets/figures/[\w-]+/[\w-]+/[\w-]+\.png"
+    r"|docs/assets/figures/[\w-]+/[\w-]+/[\w-]+\.(?:png|yml)"
     r"|docs/assets/fonts/[\w-]+\.(?:woff2|LICENSE\.txt)"
     r"|docs/assets/javascripts/[\w-]+\.js"
     r"|docs/assets/pictures/(?:[\w-]+/)?[\w-]+\.svg"
