@@ -1,7 +1,7 @@
 """What the lesson on dropout claims, each claim over a range.
 
 Experiments with many seeds run in a laboratory of their own: `train` trains many small networks side by
-side in NumPy, one on each index of axis 0. `test_on_wrong_labels_dropout_keeps_what_memorising_destroys`
+side in NumPy, one on each index of axis 0. `test_on_wrong_labels_dropout_keeps_what_memorizing_destroys`
 begins by proving it equal to Keras.
 """
 
@@ -16,7 +16,7 @@ from keras import ops
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from snippets.training_deep_networks.dropout import AlwaysDropout, ChannelDropout, dropout, trained
+from snippets.training_deep_networks.dropout import AlwaysDropout, ChannelDropout, dropout, gradients, trained
 
 ONES = np.ones((4, 50), "float32")
 
@@ -26,14 +26,18 @@ def drops(answer):
     return bool(np.any(ops.convert_to_numpy(answer) == 0))
 
 
-def split(seed, wrong, n):
-    """Images and labels to train on and to validate on, `n` each, some labels wrong; and 600 right ones."""
+def split(seed, wrong, n, noise=0.0):
+    """Images and labels to train on and to validate on, `n` each, some labels wrong; and 600 right ones.
+
+    `noise` is the standard deviation of what is added to each pixel of every image.
+    """
     digits = load_digits()
     images = (digits.data / 16).astype("float32")
     x, x_test, y, y_test = train_test_split(
         images, digits.target, train_size=2 * n, test_size=600, stratify=digits.target, random_state=seed
     )
     random = np.random.default_rng(seed)
+    x, x_test = ((part + random.normal(0, noise, part.shape)).astype("float32") for part in (x, x_test))
     hit = random.random(2 * n) < wrong
     y = np.where(hit, (y + random.integers(1, 10, 2 * n)) % 10, y)
     return (x[:n], y[:n]), (x[n:], y[n:]), (x_test, y_test)
@@ -92,10 +96,10 @@ class Networks:
         return kernels + biases
 
 
-def train(runs, wrong=0.3, n=300, units=(128,), epochs=100, rate=0.001, adam=True, every=5, shuffle=True):
+def train(runs, wrong=0.3, n=300, noise=0.0, units=(128,), epochs=100, rate=0.001, adam=True, every=5, shuffle=True):
     """Train; return the networks, their data, and (time, run, part, loss or accuracy)."""
     networks = Networks(runs, units)
-    by_seed = {seed: split(seed, wrong, n) for seed in {run["seed"] for run in runs}}
+    by_seed = {seed: split(seed, wrong, n, noise) for seed in {run["seed"] for run in runs}}
     data = [[np.stack([by_seed[run["seed"]][part][i] for run in runs]) for i in (0, 1)] for part in range(3)]
     decay = networks.knob("decay")
     variables = networks.kernels + networks.biases
@@ -132,16 +136,30 @@ def judge(networks, x, y):
 
 
 @functools.cache
-def experiment(settings, seeds=10, **options):
+def experiment(settings, seeds=6, **options):
     """Return training and test accuracy at the end, and test accuracy where the validation loss was least.
+
+    A fourth result is test accuracy at the epoch that early stopping with a patience of 3 puts back; `every` is 1 then.
 
     Each has the shape (settings, seeds).
     """
     runs = [{"seed": seed, **dict(setting)} for setting in settings for seed in range(seeds)]
     curve = train(runs, **options)[2]
     best = curve[:, :, 1, 0].argmin(0)
-    results = curve[-1, :, 0, 1], curve[-1, :, 2, 1], curve[best, range(len(runs)), 2, 1]
+    stopped = [stopping_epoch(losses) for losses in curve[1:, :, 1, 0].T]
+    results = [curve[-1, :, 0, 1], *(curve[at, range(len(runs)), 2, 1] for at in (-1, best, stopped))]
     return [result.reshape(len(settings), seeds) for result in results]
+
+
+def stopping_epoch(losses, patience=3):
+    """Return the epoch whose weights early stopping puts back, counted from 1."""
+    best = 0
+    for epoch, loss in enumerate(losses):
+        if loss < losses[best]:
+            best = epoch
+        elif epoch - best >= patience:
+            break
+    return best + 1
 
 
 def settings(name, *values):
@@ -150,9 +168,10 @@ def settings(name, *values):
 
 RATES = settings("rate", 0.0, 0.25, 0.5, 0.75)
 WRONG = {
-    "adam": dict(every=2, wrong=0.3, units=(100,), epochs=40, rate=0.002),
-    "fewer wrong, faster": dict(every=2, wrong=0.15, units=(64,), epochs=60, rate=0.004),
-    "sgd": dict(every=2, wrong=0.3, units=(64,), epochs=120, rate=0.15, adam=False),
+    "adam": dict(every=1, wrong=0.3, units=(100,), epochs=40, rate=0.002),
+    "fewer wrong, faster": dict(every=1, wrong=0.15, units=(64,), epochs=60, rate=0.004),
+    "sgd": dict(every=1, wrong=0.3, units=(64,), epochs=120, rate=0.15, adam=False),
+    "two layers": dict(every=1, wrong=0.3, units=(128, 128), epochs=40, rate=0.002),
 }
 
 
@@ -160,7 +179,7 @@ def error(differences):
     return np.std(differences, ddof=1) / np.sqrt(len(differences))
 
 
-def test_on_wrong_labels_dropout_keeps_what_memorising_destroys():
+def test_on_wrong_labels_dropout_keeps_what_memorizing_destroys():
     """Rates of 0.25, 0.5 and 0.75 end with more test images right; those from 0.5 reproduce fewer labels."""
     networks, data, curve = train([{"seed": 0, "l2": 0.001}], n=100, units=(32, 16), epochs=3, every=1, shuffle=False)
     start = Networks([{"seed": 0}], (32, 16))
@@ -175,7 +194,7 @@ def test_on_wrong_labels_dropout_keeps_what_memorising_destroys():
     for layer, kernel in zip(dense, networks.kernels):
         assert ops.convert_to_numpy(layer.kernel) == pytest.approx(kernel[0], abs=1e-4)
     for options in WRONG.values():
-        reproduced, test, _ = experiment(RATES, **options)
+        reproduced, test, *_ = experiment(RATES, **options)
         for k in (1, 2, 3):
             gain = test[k] - test[0]
             assert gain.mean() > 0.01 and gain.mean() > 3 * error(gain)
@@ -186,71 +205,105 @@ def test_on_wrong_labels_dropout_keeps_what_memorising_destroys():
 def test_on_clean_labels_a_rate_of_half_moves_little():
     """With right labels and training to the end, 0.25 and 0.5 change accuracy by less than a percentage point."""
     for options in (dict(epochs=60), dict(epochs=30, rate=0.004), dict(epochs=100, n=100, rate=0.002)):
-        reproduced, test, _ = experiment(RATES[:3], wrong=0.0, **options)
+        reproduced, test, *_ = experiment(RATES[:3], seeds=8, wrong=0.0, **options)
         assert reproduced.mean() > 0.97
         for k in (1, 2):
-            assert abs(np.mean(test[k] - test[0])) < 0.01
+            moved = test[k] - test[0]
+            assert abs(moved.mean()) + 2 * error(moved) < 0.01
+
+
+def test_noisy_images_leave_something_to_gain():
+    """With noise on every image and all labels right, rates of 0.5 and 0.75 gain more than a percentage point."""
+    for noise in (0.3, 0.6):
+        _, test, *_ = experiment(RATES, wrong=0.0, noise=noise, rate=0.002, epochs=60, every=20)
+        for k in (2, 3):
+            gain = test[k] - test[0]
+            assert gain.mean() > 0.01 and gain.mean() > 2 * error(gain)
 
 
 def test_in_short_training_dropout_is_behind():
-    """With right labels and few epochs, networks with dropout are not yet as far, the higher the rate the less."""
-    for options in (dict(epochs=10), dict(epochs=20), dict(epochs=6, rate=0.003), dict(units=(64, 64), epochs=12)):
-        _, test, _ = experiment(RATES[::2], wrong=0.0, **options)
+    """Before the plain network memorizes, networks with dropout are behind it, with right and with wrong labels."""
+    for options in (
+        dict(epochs=10),
+        dict(epochs=20),
+        dict(epochs=6, rate=0.003),
+        dict(units=(64, 64), epochs=12),
+        dict(wrong=0.3, units=(100,), epochs=15),
+    ):
+        _, test, *_ = experiment(RATES[::2], **{"wrong": 0.0, **options})
         behind = test[0] - test[1]
         assert behind.mean() > 0.005 and behind.mean() > 3 * error(behind)
 
 
 def test_narrow_layers_lose():
-    """With 8 or 16 units dropout lowers training and test accuracy, the narrower the more."""
+    """A rate of 0.5 after 8 or 16 units loses with right labels; 16 gain where they memorize wrong ones, 8 do not."""
     lost = []
     for units in (8, 16):
         for options in (dict(rate=0.003), dict(rate=0.006, epochs=80)):
-            reproduced, test, _ = experiment(RATES[::2], wrong=0.0, units=(units,), **options)
+            reproduced, test, *_ = experiment(RATES[::2], wrong=0.0, units=(units,), **options)
             loss = test[0] - test[1]
             assert loss.mean() > 2 * error(loss)
             assert reproduced[1].mean() < reproduced[0].mean()
             lost.append(loss.mean())
     assert np.mean(lost[:2]) > np.mean(lost[2:])
+    wide = dict(rate=0.003, epochs=100, every=10)
+    _, test, *_ = experiment(RATES[:3], units=(16,), **wide)
+    for k in (1, 2):
+        gain = test[k] - test[0]
+        assert gain.mean() > 2 * error(gain)
+    _, test, *_ = experiment(RATES[::2], units=(8,), **wide)
+    assert np.mean(test[1] - test[0]) < 0.01
 
 
 def test_stopping_early_gets_most_of_it():
     """On wrong labels early stopping alone gains more than half of what the best rate gains at the end."""
+    more = []
     for options in WRONG.values():
-        _, end, stopped = experiment(RATES, **options)
-        best = (end.mean(1) - end[0].mean()).max()
-        assert np.mean(stopped[0] - end[0]) > 0.5 * best
+        _, end, best, stopped = experiment(RATES, **options)
+        gained = end[end.mean(1).argmax()] - end[0]
+        for early in (best, stopped):
+            more.append(early[0] - end[0] - 0.5 * gained)
+            assert more[-1].mean() > 0
+    for kind in (more[::2], more[1::2]):
+        together = np.mean(kind, axis=0)
+        assert together.mean() > 2 * error(together)
 
 
 def test_both_are_at_least_as_good_as_stopping_alone():
-    """With early stopping, a rate of 0.5 adds from nothing to a few points on wrong labels."""
-    gains = []
-    for options in WRONG.values():
-        _, _, stopped = experiment(RATES, **options)
-        gains.append(stopped[2] - stopped[0])
-        assert -0.005 < gains[-1].mean() < 0.05
-    together = np.mean(gains, axis=0)
-    assert together.mean() > 2 * error(together)
+    """With early stopping, a rate of 0.5 adds between nothing and five points on wrong labels."""
+    for kind in (2, 3):
+        gains = []
+        for options in WRONG.values():
+            chosen = experiment(RATES, **options)[kind]
+            gains.append(chosen[2] - chosen[0])
+            assert -0.005 < gains[-1].mean() < 0.05
+        together = np.mean(gains, axis=0)
+        assert together.mean() > 0 and together.mean() - 2 * error(together) > -0.01
 
 
-def test_dropout_postpones_memorising():
+def test_dropout_postpones_memorizing():
     """Trained far longer, the network with dropout reproduces the wrong labels too and loses test accuracy."""
     for options in (dict(units=(64,), epochs=250, rate=0.006), dict(units=(256,), epochs=60, rate=0.006)):
-        reproduced, end, stopped = experiment(RATES[2:3], seeds=4, every=10, **options)
-        fallen = stopped[0] - end[0]
+        reproduced, end, best, _ = experiment(RATES[2:3], seeds=4, every=10, **options)
+        fallen = best[0] - end[0]
         assert reproduced.mean() > 0.9
         assert fallen.mean() > 0.03 and fallen.mean() > 3 * error(fallen)
 
 
-def test_the_kind_matters_less_than_the_strength():
-    """Dropout, L2 and decay, each at its best, end within two points; four times the strength costs more."""
+def test_the_kind_matters_in_long_training():
+    """After 50 epochs dropout, L2 and decay, each at its best, are within two points; much later L2 leads dropout."""
     best = []
     for name, values in {"rate": (0.5, 0.75, 0.875), "l2": (0.002, 0.008, 0.032), "decay": (0.5, 2.0, 8.0)}.items():
-        _, end, _ = experiment(settings(name, *values), seeds=5, epochs=50, rate=0.002)
+        _, end, *_ = experiment(settings(name, *values), seeds=5, epochs=50, rate=0.002)
         means = end.mean(1)
         assert means.argmax() == 1, "the best strength lies inside the grid"
         best.append(means[1])
-        assert name == "rate" or means[1] - means[[0, 2]].max() > 0.02
     assert max(best) - min(best) < 0.02
+    tried = settings("rate", 0.875, 0.9375) + settings("l2", 0.012)
+    _, end, *_ = experiment(tried, seeds=5, epochs=200, rate=0.004, every=40)
+    lead = end[2] - end[end[:2].mean(1).argmax()]
+    assert end[2].mean() > 0.85
+    assert lead.mean() > 2 * error(lead)
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.5, 0.8])
@@ -284,23 +337,28 @@ def test_the_rate_is_a_probability():
 
 
 def test_one_seed_for_two_layers_is_one_mask():
-    """Layers made with the same integer seed drop the same positions; without a seed they do not."""
-    for seed, same in ((1, True), (7, True), (None, False)):
-        first, second = (ops.convert_to_numpy(keras.layers.Dropout(0.5, seed=seed)(ONES, training=True)) for _ in "ab")
-        assert np.array_equal(first, second) == same
+    """Layers of one shape and integer seed drop the same positions call by call; without a seed they do not."""
+    for seed, width, same in ((1, 50, True), (7, 50, True), (None, 50, False), (1, 49, False)):
+        first, second = (keras.layers.Dropout(0.5, seed=seed) for _ in "ab")
+        for _ in range(3):
+            a = ops.convert_to_numpy(first(ONES, training=True))[:, :width]
+            b = ops.convert_to_numpy(second(ONES[:, :width], training=True))
+            assert np.array_equal(a, b) == same
 
 
 def test_the_state_of_the_seed_is_not_saved():
-    """A layer counts its calls in its seed state; a model loaded from `.keras` begins to count anew."""
-    model = keras.Sequential([keras.Input(shape=(50,)), keras.layers.Dropout(0.5, seed=1)])
-    for _ in range(5):
-        model(ONES, training=True)
-    with tempfile.TemporaryDirectory() as folder:
-        model.save(Path(folder, "model.keras"))
-        loaded = keras.models.load_model(Path(folder, "model.keras"))
-    before, after = (ops.convert_to_numpy(m.layers[0].seed_generator.state) for m in (model, loaded))
-    assert before[1] == 5 and after[1] == 0
-    assert model.count_params() == 0 and model.get_weights() == []
+    """A model loaded from `.keras` counts its calls anew, from the integer seed if it was given, else from another."""
+    for seed in (1, 7, None):
+        model = keras.Sequential([keras.Input(shape=(50,)), keras.layers.Dropout(0.5, seed=seed)])
+        for _ in range(5):
+            model(ONES, training=True)
+        with tempfile.TemporaryDirectory() as folder:
+            model.save(Path(folder, "model.keras"))
+            loaded = keras.models.load_model(Path(folder, "model.keras"))
+        before, after = (ops.convert_to_numpy(m.layers[0].seed_generator.state) for m in (model, loaded))
+        assert before[1] == 5 and after[1] == 0
+        assert (before[0] == after[0]) == (seed is not None)
+        assert model.count_params() == 0 and model.get_weights() == []
 
 
 def test_only_training_drops():
@@ -318,6 +376,26 @@ def test_only_training_drops():
     assert outer.evaluate(ONES, ONES, verbose=0) < 1e-6
     assert outer.train_on_batch(ONES, ONES) > 0.5
     assert outer.fit(ONES, ONES, verbose=0).history["loss"][0] > 0.5
+
+
+def test_the_family_has_the_same_switch():
+    """GaussianDropout, AlphaDropout and the `dropout` of LSTM and MultiHeadAttention act in training alone."""
+    x = np.random.default_rng(0).normal(size=(4, 6, 8)).astype("float32")
+    attention = keras.layers.MultiHeadAttention(2, 4, dropout=0.5)
+    for layer in (
+        keras.layers.GaussianDropout(0.5),
+        keras.layers.AlphaDropout(0.5),
+        keras.layers.LSTM(5, dropout=0.5),
+        keras.layers.LSTM(5, recurrent_dropout=0.5),
+        attention,
+    ):
+        inputs = keras.Input(shape=(6, 8))
+        model = keras.Model(inputs, layer(inputs, inputs) if layer is attention else layer(inputs))
+        assert np.allclose(model(x), model(x)) and np.allclose(model(x), model.predict(x, verbose=0), atol=1e-5)
+        assert not np.allclose(model(x, training=True), model(x, training=True))
+    layer = keras.layers.AlphaDropout(0.5, seed=1)
+    y = ops.convert_to_numpy(layer(np.random.default_rng(0).normal(size=(400, 400)).astype("float32"), training=True))
+    assert abs(y.mean()) < 0.05 and abs(y.std() - 1) < 0.05
 
 
 def test_a_loop_of_your_own_must_ask():
@@ -347,12 +425,27 @@ def test_spatial_dropout_is_a_noise_shape():
 
 
 def test_average_pooling_averages_the_noise_away():
-    """Over n positions the noise of ordinary dropout shrinks by the square root of n, that of channels does not."""
-    for rate, side in ((0.25, 4), (0.5, 6), (0.6, 10)):
-        maps = np.ones((100, side, side, 32), "float32")
-        for layer, n in ((keras.layers.Dropout, side * side), (keras.layers.SpatialDropout2D, 1)):
+    """On constant maps the noise of ordinary dropout shrinks by the root of n, that of channels does not.
+
+    On other maps ordinary dropout leaves noise by their mean square, dropped channels by the square of their mean.
+    """
+    random = np.random.default_rng(0)
+    for rate, side, mean, spread in (
+        (0.25, 4, 1, 0),
+        (0.6, 10, 1, 0),
+        (0.25, 4, 1, 1),
+        (0.5, 8, 0, 1),
+        (0.6, 10, 0.5, 1),
+    ):
+        maps = random.normal(mean, spread, (100, side, side, 32)).astype("float32")
+        average = maps.mean((1, 2))
+        for layer, left in (
+            (keras.layers.Dropout, np.mean(maps**2) / side**2),
+            (keras.layers.SpatialDropout2D, np.mean(average**2)),
+        ):
             pooled = keras.layers.GlobalAveragePooling2D()(layer(rate, seed=1)(maps, training=True))
-            assert np.std(pooled) == pytest.approx(np.sqrt(rate / (1 - rate) / n), rel=0.1)
+            noise = np.std(ops.convert_to_numpy(pooled) - average)
+            assert noise == pytest.approx(np.sqrt(rate / (1 - rate) * left), rel=0.1)
 
 
 def test_there_is_no_half_in_l2():
@@ -365,6 +458,19 @@ def test_there_is_no_half_in_l2():
         moved[0, 0] += 0.01
         slope = (float(penalty(moved)) - float(penalty(w))) / 0.01
         assert slope == pytest.approx(2 * strength * w[0, 0], rel=0.1)
+
+
+def test_small_weights_end_near_zero_under_l1():
+    """Under L1 most weights end near 0; under L2 of the same strength few do."""
+    (x, y), _, _ = split(0, wrong=0.0, n=300)
+    for strength in (0.002, 0.005, 0.01):
+        near = []
+        for slope in (np.sign, lambda w: 2 * w):
+            w = np.random.default_rng(0).normal(0, 0.15, (64, 10))
+            for _ in range(1500):
+                w -= 0.2 * (x.T @ (softmax(x @ w) - np.eye(10)[y]) / len(x) + strength * slope(w))
+            near.append(np.mean(np.abs(w) < 0.01))
+        assert near[0] > 0.5 and near[0] > 2 * near[1]
 
 
 def test_the_penalty_is_in_the_reported_loss():
@@ -384,36 +490,56 @@ def test_the_penalty_is_in_the_reported_loss():
 
 def test_for_plain_sgd_decay_is_twice_the_l2():
     """Without momentum `weight_decay` of twice the L2 gives the same weights; with momentum it does not."""
-    for rate, l2 in ((0.01, 0.05), (0.02, 0.2), (0.005, 1.0)):
+    for rate, l2 in ((0.01, 0.05), (0.005, 1.0)):
         for momentum, same in ((0.0, True), (0.9, False)):
-            penalised = trained(keras.optimizers.SGD(rate, momentum), l2)
+            penalized = trained(keras.optimizers.SGD(rate, momentum), l2)
             decayed = trained(keras.optimizers.SGD(rate, momentum, weight_decay=2 * l2))
-            assert np.allclose(penalised, decayed, rtol=1e-3) == same
+            assert np.allclose(penalized, decayed, rtol=1e-3) == same
+
+
+def test_a_decay_inside_the_gradient_is_l2():
+    """SGD with momentum and Adam that add `lam * w` to the gradient are Keras' with an L2 of half of `lam`."""
+    for lam in (0.0005, 0.1):
+        for momentum, rate in ((0.0, 0.01), (0.9, 0.001)):
+            w, velocity = np.ones(3), np.zeros(3)
+            for gradient in gradients:
+                velocity = momentum * velocity + gradient + lam * w
+                w = w - rate * velocity
+            assert trained(keras.optimizers.SGD(rate, momentum), lam / 2) == pytest.approx(w, rel=1e-2, abs=1e-3)
+        w, first, second = np.ones(3), np.zeros(3), np.zeros(3)
+        for step, gradient in enumerate(gradients, start=1):
+            gradient = gradient + lam * w
+            first, second = 0.9 * first + 0.1 * gradient, 0.999 * second + 0.001 * gradient**2
+            w = w - 0.01 * first / (1 - 0.9**step) / (np.sqrt(second / (1 - 0.999**step)) + 1e-7)
+        assert trained(keras.optimizers.Adam(0.01), lam / 2) == pytest.approx(w, rel=1e-2, abs=1e-3)
 
 
 def test_adam_divides_the_penalty_and_not_the_decay():
     """Decay takes the same of each weight; a penalty takes next to nothing where gradients are large."""
-    for rate, l2 in ((0.01, 0.1), (0.02, 0.05), (0.02, 0.2)):
+    for rate, l2 in ((0.01, 0.1), (0.02, 0.2)):
         free = trained(keras.optimizers.Adam(rate))
-        penalised = free - trained(keras.optimizers.Adam(rate), l2)
+        penalized = free - trained(keras.optimizers.Adam(rate), l2)
         decayed = free - trained(keras.optimizers.AdamW(rate, weight_decay=2 * l2))
         assert decayed == pytest.approx(np.full(3, decayed[0]), rel=0.01)
-        assert penalised[0] > penalised[1] > 10 * penalised[2]
+        assert penalized[0] > penalized[1] > 10 * penalized[2]
 
 
 def test_decay_takes_biases_too_and_is_multiplied_by_the_learning_rate():
-    """Each step takes rate times decay of every weight, biases too, unless excluded before training."""
+    """Each step takes rate times decay of every weight, biases, gamma and beta too, unless excluded by name."""
     for rate, decay in ((0.1, 1.0), (0.01, 0.5), (0.001, None)):
-        for names, excluded in ((None, False), (["bias"], True)):
-            dense = keras.layers.Dense(2, kernel_initializer="ones", bias_initializer="ones")
-            dense.build((None, 3))
+        for names in ([], ["bias", "gamma", "beta"]):
+            dense = keras.layers.Dense(2, kernel_initializer="ones", bias_initializer="ones", name="dense")
+            norm = keras.layers.BatchNormalization(beta_initializer="ones", name="norm")
+            model = keras.Sequential([keras.Input(shape=(3,)), dense, norm])
             options = {} if decay is None else {"weight_decay": decay}
             optimizer = keras.optimizers.AdamW(rate, **options)
-            optimizer.exclude_from_weight_decay(var_names=names)
-            optimizer.apply([ops.zeros_like(v) for v in dense.variables], dense.variables)
+            if names:
+                optimizer.exclude_from_weight_decay(var_names=names)
+            optimizer.apply([ops.zeros_like(v) for v in model.trainable_variables], model.trainable_variables)
             left = 1 - rate * (0.004 if decay is None else decay)
             assert ops.convert_to_numpy(dense.kernel) == pytest.approx(left, abs=1e-7)
-            assert ops.convert_to_numpy(dense.bias) == pytest.approx(1 if excluded else left, abs=1e-7)
+            for small in (dense.bias, norm.gamma, norm.beta):
+                assert ops.convert_to_numpy(small) == pytest.approx(1 if names else left, abs=1e-7)
 
 
 def test_dropout_before_batch_norm_shrinks_what_follows():
@@ -457,44 +583,90 @@ def test_the_subclass_stays_on():
         assert model.evaluate(ONES, ONES, verbose=0) > 0
 
 
+@pytest.mark.parametrize("layer", [AlwaysDropout(0.4), ChannelDropout(0.4)])
+def test_a_registered_layer_can_be_loaded(layer):
+    """A saved model with a registered layer loads without `custom_objects`, and with its rate."""
+    x = np.ones((4, 3, 40), "float32")
+    model = keras.Sequential([keras.Input(shape=(3, 40)), layer])
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder, "model.keras"))
+        loaded = keras.models.load_model(Path(folder, "model.keras"))
+    assert loaded.layers[0].rate == 0.4 and drops(loaded(x, training=True))
+
+
+def test_a_mask_drawn_in_call_holds_in_predict():
+    """`training=True` that a model's own `call` gives to a layer holds in `predict`."""
+
+    class Model(keras.Model):
+        def __init__(self, layer):
+            super().__init__()
+            self.layer = layer
+
+        def call(self, inputs):
+            return self.layer(inputs, training=True)
+
+    for layer in (keras.layers.Dropout(0.5), keras.layers.SpatialDropout1D(0.5)):
+        assert drops(Model(layer).predict(np.ones((4, 3, 50), "float32"), verbose=0))
+
+
 def test_a_changed_rate_counts_after_compile():
-    """A compiled and trained model goes on dropping at the old rate until it is compiled again."""
-    for rate in (0.3, 0.6):
+    """A new rate counts before the first `fit`, later after `compile`; a layer made with rate 0 takes none."""
+
+    def build(rate):
         layer = keras.layers.Dropout(rate)
         model = keras.Sequential([keras.Input(shape=(50,)), layer, keras.layers.Dense(50)])
         model.layers[1].set_weights([np.eye(50), np.zeros(50)])
-        compiled = dict(optimizer=keras.optimizers.SGD(0.0), loss="mse")
-        model.compile(**compiled)
-        losses = [model.fit(ONES, ONES, verbose=0).history["loss"][0]]
-        layer.rate = 0.0
-        losses.append(model.fit(ONES, ONES, verbose=0).history["loss"][0])
         model.compile(optimizer=keras.optimizers.SGD(0.0), loss="mse")
-        losses.append(model.fit(ONES, ONES, verbose=0).history["loss"][0])
+        return layer, model
+
+    def loss(model):
+        return model.fit(ONES, ONES, verbose=0).history["loss"][0]
+
+    for rate in (0.3, 0.6):
+        layer, model = build(rate)
+        losses = [loss(model)]
+        layer.rate = 0.0
+        losses.append(loss(model))
+        model.compile(optimizer=keras.optimizers.SGD(0.0), loss="mse")
+        losses.append(loss(model))
         assert min(losses[:2]) > 0.1 and losses[2] < 1e-6
+        layer, model = build(rate)
+        layer.rate = 0.0
+        assert loss(model) < 1e-6
+        layer, model = build(0.0)
+        layer.rate = rate
+        with pytest.raises(AttributeError):
+            layer(ONES, training=True)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_dropout_on_the_output_buys_false_certainty(seed):
-    """It costs about eight to begin with, and the trained model's test loss is more than twice the plain one's."""
+@pytest.mark.parametrize(("learning_rate", "seed"), [(0.001, 0), (0.01, 1)])
+def test_dropout_on_the_output_ends_worse(learning_rate, seed):
+    """It costs about eight to begin with; test loss ends above the plain one's, accuracy below it."""
+    losses, accuracies, first = [], [], []
     (x, y), _, test = split(seed, wrong=0.0, n=300)
-    losses, first = [], []
     for rate in (0.0, 0.5):
         keras.utils.set_random_seed(seed)
         model = keras.Sequential([keras.Input(shape=(64,)), keras.layers.Dense(128, "relu")])
         model.add(keras.layers.Dense(10, "softmax"))
         model.add(keras.layers.Dropout(rate))
-        model.compile(optimizer=keras.optimizers.Adam(0.01), loss="sparse_categorical_crossentropy")
+        model.compile(
+            optimizer=keras.optimizers.Adam(learning_rate),
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+        )
         first.append(np.mean(keras.losses.sparse_categorical_crossentropy(y, model(x, training=True))))
-        model.fit(x, y, batch_size=50, epochs=15, verbose=0)
-        losses.append(np.mean(keras.losses.sparse_categorical_crossentropy(test[1], model(test[0]))))
+        model.fit(x, y, epochs=10, verbose=0)
+        loss, accuracy = model.evaluate(*test, batch_size=600, verbose=0)
+        losses.append(loss)
+        accuracies.append(accuracy)
     assert 7 < first[1] < 10 and first[0] < 3
-    assert losses[1] > 2 * losses[0]
+    assert losses[1] > 1.2 * losses[0] and accuracies[1] < accuracies[0]
 
 
 def test_fit_reports_accuracy_with_dropout_on():
     """With weights that stand still, `fit` shows less than `evaluate` on the same images, and as much at rate 0."""
-    x, y = split(0, wrong=0.0, n=300)[0]
-    for rate, seed in ((0.0, 0), (0.4, 1)):
+    for rate, seed in ((0.0, 0), (0.3, 1), (0.5, 2)):
+        x, y = split(seed, wrong=0.0, n=300)[0]
         keras.utils.set_random_seed(seed)
         layers = [keras.layers.Dense(128, "relu"), keras.layers.Dropout(rate), keras.layers.Dense(10, "softmax")]
         model = keras.Sequential([keras.Input(shape=(64,)), *layers])
@@ -507,7 +679,7 @@ def test_fit_reports_accuracy_with_dropout_on():
 
 
 def test_fifty_passes_are_no_better_than_dropout_off():
-    """The mean of 50 passes beats one pass; in accuracy and in sorting it is within a point of dropout off."""
+    """The mean of 50 passes beats one pass; in accuracy and in sorting it is not a point better than dropout off."""
     for options in (dict(units=(128,), epochs=30), dict(units=(64, 64), epochs=40, wrong=0.15)):
         runs = [{"seed": seed, "rate": 0.5} for seed in range(5)]
         networks, data, _ = train(runs, every=100, **options)
@@ -520,7 +692,7 @@ def test_fifty_passes_are_no_better_than_dropout_off():
             results.append([right.mean(1), np.take_along_axis(right, surest, 1).mean(1)])
         one, mean, plain = np.array(results)
         assert np.all(mean[0] > one[0] + 0.01)
-        assert np.all(np.abs(np.mean(mean - plain, axis=1)) < 0.01)
+        assert np.all(np.mean(mean - plain, axis=1) < 0.01)
 
 
 def test_the_layer_of_the_exercise_drops_channels():
