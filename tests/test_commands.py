@@ -10,7 +10,7 @@ from tests.copies import run_copy
 from tests.test_mistakes import write_samples
 from tests.verify import edits
 from tests.verify.edits import Edit, apply_edits, keep_figures
-from tests.verify.run.result import Result
+from tests.verify.run.result import Drawing, Result
 
 MODULE = "def main():\n    x = '''a  \n    b'''\n    print(x)\n    #> old\n    print(2)\n"
 FIRST = {"file": "snippets/m.py", "first": 4, "shown": ("print(x)", "#> old"), "statement": 1, "outputs": ("#> new",)}
@@ -104,7 +104,7 @@ def test_a_full_disk_leaves_the_old_files(project, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(course.files.os, "replace", fail)
-    drawn = Result(figures={"line": (0, b"new")})
+    drawn = Result(figures=[Drawing("line", 0, b"new", {})])
     refused = [*apply_edits([edit()]), *keep_figures("part/lesson", [drawn])]
     assert [text.partition(": ")[2] for text in refused] == [
         "not written, the old file stays: No space left on device"
@@ -124,13 +124,14 @@ def test_a_figure_is_removed_only_where_git_has_it(project):
     for name in ("mine", "ignored"):
         git(project, "rm", "--cached", "--quiet", str(folder / f"{name}.png"))
     (project / ".gitignore").write_text("ignored.png\n")
-    refused = list(keep_figures("part/lesson", [Result(figures={"new": (0, b"new")})]))
-    assert sorted(file.name for file in folder.iterdir()) == ["changed.png", "ignored.png", "mine.png", "new.png"]
+    refused = list(keep_figures("part/lesson", [Result(figures=[Drawing("new", 0, b"new", {})])]))
+    left = sorted(file.name for file in folder.iterdir())
+    assert left == ["changed.png", "ignored.png", "mine.png", "new.png", "new.yml"]
     assert [text.split(":")[0].rpartition("/")[2] for text in refused] == ["changed.png", "ignored.png", "mine.png"]
 
 
 def test_editions_that_draw_different_figures_lose_none(project):
-    (refused,) = keep_figures("part/lesson", [Result(figures={"line": (0, b"line")}), Result()])
+    (refused,) = keep_figures("part/lesson", [Result(figures=[Drawing("line", 0, b"line", {})]), Result()])
     assert "the editions draw different figures" in refused
     assert (project / "docs/assets/figures/part/lesson/line.png").exists()
 
@@ -151,7 +152,7 @@ def translated(tmp_path_factory):
     for edition in ("en", "zh"):
         spoil(project, f"{edition}/sample/new-section", "", "\n## 1 {#one}\n\n1\n")
     file = project / "docs/zh/sample/new-page.md"
-    file.write_text(file.read_text(encoding="utf-8").replace("english:\n  sample", "old:\n  sample"), encoding="utf-8")
+    file.write_text(file.read_text(encoding="utf-8").replace("\nenglish:\n", "\nold:\n"), encoding="utf-8")
     file = project / "docs/zh/sample/unknown.md"
     text = file.read_text(encoding="utf-8")
     start = text.index("  end: '") + 8

@@ -19,7 +19,6 @@ UNPROVED: dict[str, int] = {
     "keras-introduction/sequential-api": 8,
     "keras-introduction/training": 4,
     "training-deep-networks/batch-norm": 7,
-    "training-deep-networks/dropout": 3,
     "training-deep-networks/gradient-clipping": 4,
     "training-deep-networks/initialization": 7,
     "training-deep-networks/lr-schedules": 3,
