@@ -534,7 +534,7 @@ MISTAKES = {
         "en",
         "---\n\n# A",
         "---\n\nMore.\n\n# A",
-        rf"{ZH}:1: what stands before the first English heading .* has changed",
+        rf"{ZH}:1: what stands before the first English heading .* is new",
     ),
     "number-from-nowhere": Mistake("en", "0.67", "0.76", rf"{EN}:35: nothing on this page shows the number 0\.76"),
     "count-from-nowhere": Mistake("en", "Nothing more.", "It took 3,700 steps.", rf"{EN}:31: .* number 3,700"),
