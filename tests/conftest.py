@@ -137,7 +137,7 @@ def pytest_xdist_auto_num_workers(config):
     return 0 if config.option.page else None
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items):
     """Keep together in one process what shares something dear: a built site, a page's program, a lesson's fixtures."""
     for item in items:

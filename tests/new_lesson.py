@@ -48,7 +48,7 @@ TODO: after the thing it describes has been seen.
 
 ## The code {#code}
 
-TODO: blocks of 3 to 20 lines; after each, what to notice in what it printed.
+TODO: short blocks; after each, what to notice in what it printed.
 
 ## Shapes {#shapes}
 
@@ -104,8 +104,8 @@ CHINESE = {
     "The mathematics": "数学",
     "TODO: after the thing it describes has been seen.": "TODO：先看到现象，再写公式。",
     "The code": "代码",
-    "TODO: blocks of 3 to 20 lines; after each, what to notice in what it printed.": (
-        "TODO：每段 3 到 20 行，之后说明输出里该注意什么。"
+    "TODO: short blocks; after each, what to notice in what it printed.": (
+        "TODO：代码块要短，每块之后说明输出里该注意什么。"
     ),
     "## Shapes": "## 形状",
     "TODO: after each layer, with the parameter count.": "TODO：逐层写出形状和参数量。",

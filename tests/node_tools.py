@@ -63,4 +63,8 @@ def install(requirement, folder):
         done = subprocess.run(command, cwd=fresh, capture_output=True, text=True)
         if done.returncode:
             unavailable(f"npm could not install {requirement}:\n{done.stderr}")
-        fresh.rename(folder)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            if not folder.exists():  # else another process was faster
+                raise

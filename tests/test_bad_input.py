@@ -121,11 +121,9 @@ def test_a_broken_configuration_is_named(project, spoil):
     assert "ERROR: mkdocs.yml:" in run.stderr and "the file is not YAML" in run.stderr
 
 
-def test_a_backend_that_does_not_exist_is_the_matter_of_pages_that_import_keras(project, spoil):
-    spoil("docs/en/sample/two.md", "    print(mean([1, 2, 4]))", "    import keras\n    print(mean([1, 2, 4]))")
+def test_a_backend_that_is_set_on_this_machine_and_does_not_exist_changes_nothing(project):
     run = run_copy(project, *SAMPLES, "--fresh", KERAS_BACKEND="no-such")
-    assert "docs/en/sample/two.md:25: this block raises" in run.stdout and "no-such" in run.stdout, run.stdout
-    assert "en/sample/one]" not in run.stdout
+    assert run.returncode == 0, run.stdout
 
 
 @pytest.mark.parametrize(
@@ -160,7 +158,7 @@ def publish(project, folder):
 
 
 def test_only_what_was_shown_to_hold_is_published(project, spoil, tmp_path):
-    assert run_copy(project, *SAMPLES).returncode == 0
+    assert run_copy(project, *SAMPLES, "--fresh").returncode == 0
     said = publish(project, tmp_path)
     assert "docs/en/index.md: no run of these very blocks and figures" in said  # which was not judged here
     assert "docs/zh/sample/one.md: no run has shown these claims to hold: mean_is_between" in said

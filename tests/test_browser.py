@@ -183,6 +183,7 @@ class Visit:
         self.address = address
         self.page.set_viewport_size(DESKTOP)
         self.page.goto(self.site.url + address)
+        self.page.add_style_tag(content="* { transition: none !important }")  # else a colour is on its way to another
         self.page.evaluate(node_tool("axe").read_text(encoding="utf-8"))
         self.keeps_out("default", code_too, {})
         self.keeps_out("slate", code_too, {"runOnly": ["color-contrast"]})

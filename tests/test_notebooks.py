@@ -8,8 +8,8 @@ from pathlib import Path
 import lxml.html
 import nbformat
 import pytest
+from course import files, reading
 from course import notebook as course_notebook
-from course import reading
 from course.lesson import Lesson, lessons_of
 from course.outputs import split_statements, without_comments
 from course.project import EDITIONS, ROOT
@@ -214,6 +214,7 @@ def cells(tmp_path, monkeypatch):
     for path, content in ((tmp_path / file, PAGE.encode()), (figure, bytes(16) + b"\0\0\4\0")):
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
+    monkeypatch.setattr(files, "ROOT", tmp_path)
     monkeypatch.setattr(reading, "ROOT", tmp_path)
     monkeypatch.setattr(course_notebook, "ROOT", tmp_path)
     page = PageReader().read(file)
