@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from tests.built_site import build, free_port, serve
 from tests.completeness import not_run
+from tests.together import Together
 from tests.verify import commands
 from tests.verify.checks.sections import snippet_files
 from tests.verify.course import Course
@@ -137,19 +138,8 @@ def pytest_xdist_auto_num_workers(config):
     return 0 if config.option.page else None
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
-def pytest_collection_modifyitems(items):
-    """Keep together in one process what shares something dear: a built site, a page's program, a lesson's fixtures."""
-    for item in items:
-        if "site" in item.fixturenames:
-            group = "site"
-        elif "page_file" in item.fixturenames:
-            group = Path(*item.callspec.params["page_file"].parts[2:]).as_posix()
-        elif "lesson" in item.fixturenames:
-            group = item.callspec.params["lesson"].page.name
-        else:
-            group = item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+def pytest_xdist_make_scheduler(config, log):
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 TITLE = "The newest releases break the course"
 DATE = re.compile(r'(?<=^exclude-newer = ")[^"]*(?="$)', re.MULTILINE)
 PYTHONS = re.compile(r">=3\.(\d+)[.\d]*,<3\.(\d+)")
-PAGE = re.compile(r"\[((?:en|zh)/[^\]]+)\](?:@.*)?$")  # behind @ stands the group of tests it ran in
+PAGE = re.compile(r"\[((?:en|zh)/[^\]]+)\]$")
 MESSAGE_LINES = 12
 
 
