@@ -48,8 +48,8 @@ def test_a_lesson_whose_writer_has_written_passes(project):
     assert written.returncode == 0, written.stdout
     judged = run_copy(project, LESSON)
     assert judged.returncode == 0, judged.stdout
-    claims = [sys.executable, "-m", "pytest", "-q", "-n0", "tests/snippets/keras_introduction/test_a_new_lesson.py"]
-    assert subprocess.run(claims, cwd=project).returncode == 0
+    claims = run_copy(project, tests="tests/snippets/keras_introduction/test_a_new_lesson.py")
+    assert claims.returncode == 0, claims.stdout
 
 
 @pytest.mark.parametrize(
