@@ -16,11 +16,13 @@ from course.project import EDITIONS, ROOT
 from course.reading import PageReader
 from nbclient import NotebookClient
 
+from tests.samples import sample
 from tests.verify.run.runner import environment_digest
 
 SITE = "https://example.org/course/"
 LESSONS = {edition: lessons_of(edition, PageReader()) for edition in EDITIONS}
 TIME_LIMIT = 300  # seconds a cell
+RUN_EACH_DAY = 3  # of the lessons: their scripts, which hold the same code, are run all
 SITE_SYNTAX = re.compile(r"^\s*(?:!!!|\?\?\?)|--8<--|\{\s*[#.][A-Za-z]|\]\((?![a-z]+:)", re.MULTILINE)
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
 KEPT = ROOT / ".cache" / "executed-notebooks"
@@ -153,7 +155,7 @@ def test_both_editions_have_the_same_code(lesson):
     assert sources[0] == sources[1]
 
 
-@every_english_lesson
+@pytest.mark.parametrize("lesson", sample(LESSONS["en"], RUN_EACH_DAY), ids=lambda lesson: lesson.page.name)
 def test_notebook_runs_and_does_what_it_shows(lesson, pytestconfig):
     cells = code_cells(run_or_recall(lesson, pytestconfig.option.fresh))
     problems = [difference(block, cell) for block, cell in zip(lesson.page.runnable, cells, strict=True)]

@@ -50,6 +50,7 @@ def with_offer(content: str, page: Page, lesson: Lesson, template: Template, con
     offer = template.render(
         edition=config.extra["edition"],
         links=links,
+        how=f"{get_relative_url('overview/', page.url)}#proof",
         receipt=read_receipt(lesson.page),
         claims=len(claims_that_held(lesson.page)),
     )

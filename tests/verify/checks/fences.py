@@ -10,7 +10,7 @@ from tests.verify.checks.outputs import problem_in
 
 # What a reader types in a terminal; `python -c` would hold code that nothing runs.
 COMMAND = re.compile(
-    r"(?:[A-Z_]+=\S+ )*(?:cd|export|git|jupyter|mkdir|pip|python(?! -c)|tensorboard|uv) \S|#(?![>~!])|$"
+    r"(?:[A-Z_]+=\S+ )*(?:cd|export|git|jupyter|mkdir|pip|python(?! -c)|source|tensorboard|uv) \S|#(?![>~!])|$"
 )
 REASON = {"en": ("Not run: ", re.compile(r"Not run: \w.*\w")), "zh": ("未运行：", re.compile(r"未运行：\w.*\w"))}
 

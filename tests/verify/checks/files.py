@@ -10,7 +10,7 @@ from course.project import ROOT
 
 KNOWN = re.compile(
     r"docs/(?:en|zh)/(?:[\w-]+/)?\.nav\.yml"
-    r"|docs/(?:en|zh)/(?:index|overview|[\w-]+/[\w-]+)\.md"
+    r"|docs/(?:en|zh)/(?:index|overview|set-up|[\w-]+/[\w-]+)\.md"
     r"|docs/assets/figures/[\w-]+/[\w-]+/[\w-]+\.(?:png|yml)"
     r"|docs/assets/fonts/[\w-]+\.(?:woff2|LICENSE\.txt)"
     r"|docs/assets/javascripts/[\w-]+\.js"
@@ -22,7 +22,7 @@ KNOWN = re.compile(
     r"|.*/__pycache__/.*|(?:.*/)?\.DS_Store"
 )
 FOLDERS = ("docs/en", "docs/zh", "docs/assets", "snippets", "tests/snippets")
-OPENING_PAGES = ("index", "overview")  # they show what a block is; there is nothing in them to take away
+OPENING_PAGES = ("index", "overview", "set-up")  # they show what a block is; there is nothing in them to take away
 
 
 def file_problems() -> Iterator[Problem]:
