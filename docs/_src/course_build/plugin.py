@@ -84,7 +84,10 @@ class CoursePlugin(BasePlugin):  # type: ignore[type-arg, no-untyped-call]
             page.toc = file.page.toc
             html = like_the_lesson(html, file.page)
             html = html.replace(f'="{config.site_url}', f'="{get_relative_url("./", page.url)}')
-        return take_away.with_offer(html, page, lesson, self.offer, config, files)
+        html = take_away.with_offer(html, page, lesson, self.offer, config, files)
+        part = self.reader.read(lesson.page.file.with_name("index.md")).headings[0].title
+        count = sum(other.folder == lesson.folder for other in self.lessons.values()) // 2
+        return take_away.with_place(html, part, lesson.number, count, config.extra["edition"])
 
     @event_priority(-50)
     def on_page_context(self, context: Any, page: Page, config: MkDocsConfig, nav: Any) -> None:

@@ -35,6 +35,12 @@ def add_files(lessons: list[Lesson], files: Files, config: MkDocsConfig) -> None
         files.append(File(lesson.notebook_page, str(folder), config.site_dir, config.use_directory_urls))
 
 
+def with_place(content: str, part: str, number: int, count: int, edition: str) -> str:
+    """Say above the title that the page is the lesson `number` of the `count` lessons of `part`."""
+    place = {"en": f"{part} · {number} of {count}", "zh": f"{part} · 第 {number} 课，共 {count} 课"}[edition]
+    return f'<p class="place" data-search-exclude>{place}</p>\n{content}'
+
+
 def with_offer(content: str, page: Page, lesson: Lesson, template: Template, config: MkDocsConfig, files: Files) -> str:
     """Offer on a page of `lesson`, in its HTML `content`, what there is to take away, and show the receipt."""
     kind, path = ("lesson", f"{lesson.page.name}.md")
