@@ -154,8 +154,7 @@ def runner(request, course):
         files = [item.callspec.params["page_file"] for item in request.session.items if "runner" in item.fixturenames]
         pages = [page for file in files if (page := course.pages.get(file)) and page.runnable]
         for page in sorted(pages, key=expected_cost, reverse=True):  # so that no long one ends alone
-            runner.submit(Program.of(page))
-            runner.submit_script(Program.of(page), f"{page.module}.py")
+            runner.submit(Program.of(page), f"{page.module}.py")
     yield runner
     runner.close()
 

@@ -45,24 +45,24 @@ def test_a_chinese_page_says_it_in_chinese():
 @pytest.mark.parametrize("codes", [("x = 2",), ("x = 1", "x"), ("x = 1  ",)])
 def test_a_receipt_of_other_blocks_verifies_nothing(codes):
     receipt.write_receipt(page_of("x = 1"), passed=True, **RUN)
-    assert "Not verified" not in shown(page_of("x = 1"))
-    assert "Not verified" in shown(page_of(*codes))
+    assert "Not checked yet" not in shown(page_of("x = 1"))
+    assert "Not checked yet" in shown(page_of(*codes))
 
 
 def test_a_run_that_did_not_do_what_the_page_shows_verifies_nothing():
     receipt.write_receipt(page_of("x = 1"), passed=False, **RUN)
-    assert "Not verified" in shown(page_of("x = 1"))
+    assert "Not checked yet" in shown(page_of("x = 1"))
 
 
 def test_a_run_by_the_fork_server_alone_verifies_nothing():
     receipt.write_receipt(page_of("x = 1"), passed=True, **RUN | {"as_readers": False})
-    assert "Not verified" in shown(page_of("x = 1"))
+    assert "Not checked yet" in shown(page_of("x = 1"))
 
 
 def test_a_receipt_verifies_its_own_edition_only():
     receipt.write_receipt(page_of("x = 1"), passed=True, **RUN)
-    assert "未验证" in shown(page_of("x = 1", edition="zh"))
+    assert "尚未核对" in shown(page_of("x = 1", edition="zh"))
 
 
 def test_a_page_without_a_receipt_is_not_verified():
-    assert "Not verified" in shown(page_of("x = 1"))
+    assert "Not checked yet" in shown(page_of("x = 1"))

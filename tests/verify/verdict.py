@@ -89,8 +89,9 @@ def _found(*checks: Iterator[Problem]) -> Iterator[Problem]:
 
 def _judge_run(verdict: Verdict, runner: Runner, directory: Path) -> None:
     page, program = verdict.page, Program.of(verdict.page)
-    verdict.result = result = runner.submit(program).result()
-    verdict.problems += run_problems(page, program, result)
+    result, script = runner.submit(program, f"{page.module}.py").result()
+    verdict.result = result
+    verdict.problems += run_problems(page, program, result, again=bool(script and not script.ended))
     for difference in output_differences(page, result):
         verdict.edits.append(difference.edit)
         if difference.problem:
@@ -99,7 +100,6 @@ def _judge_run(verdict: Verdict, runner: Runner, directory: Path) -> None:
         verdict.problems += [*reach_problems(page, program, result), *import_problems(page, program)]
         verdict.problems += figure_problems(page, result)
         verdict.outdated += figure_differences(page, result, directory)
-    runs = runner.submit_script(program, f"{page.module}.py").result()
-    if runs and result.passed and not verdict.outdated:  # else there is enough to mend
-        verdict.outdated += script_problems(page, program, runs)
-    write_receipt(page, not verdict.left(), bool(runs), result.seconds, result.date, result.versions)
+    if script and result.passed and not verdict.outdated:  # else there is enough to mend
+        verdict.outdated += script_problems(page, program, script)
+    write_receipt(page, not verdict.left(), bool(script), result.seconds, result.date, result.versions)

@@ -85,7 +85,7 @@ class CoursePlugin(BasePlugin):  # type: ignore[type-arg, no-untyped-call]
             html = like_the_lesson(html, file.page)
             html = html.replace(f'="{config.site_url}', f'="{get_relative_url("./", page.url)}')
         html = take_away.with_offer(html, page, lesson, self.offer, config, files)
-        part = self.reader.read(lesson.page.file.with_name("index.md")).headings[0].title
+        part = self.reader.read(lesson.page.file.with_name("index.md")).title
         count = sum(other.folder == lesson.folder for other in self.lessons.values()) // 2
         return take_away.with_place(html, part, lesson.number, count, config.extra["edition"])
 

@@ -21,8 +21,9 @@ class Difference(NamedTuple):
     edit: Edit
 
 
-def run_problems(page: Page, program: Program, result: Result) -> Iterator[Problem]:
-    """Yield what is wrong with a run and no edit of outputs mends."""
+def run_problems(page: Page, program: Program, result: Result, again: bool) -> Iterator[Problem]:
+    """Yield what is wrong with a run and no edit of outputs mends; `again` says that the script ran before it."""
+    before = ", run a second time in the same folder," if again else ""
     for block, statement, printed in _statements_run(page, result):
         if any("\r" in line or "\b" in line for line in printed):
             message = "this prints a progress bar, which cannot be shown; pass verbose=0"
@@ -33,9 +34,9 @@ def run_problems(page: Page, program: Program, result: Result) -> Iterator[Probl
                 message = "an output comment stands after no top-level statement"
                 yield problem_in(block, page, line, message)
     if result.failure:
-        yield _failure_problem(page, program, result.failure, result.block)
+        yield _failure_problem(page, program, result.failure, result.block, before)
     elif result.ended:
-        yield problem_in(page.runnable[result.block], page, 1, f"this block {result.ended}")
+        yield problem_in(page.runnable[result.block], page, 1, f"this block{before} {result.ended}")
 
 
 def output_differences(page: Page, result: Result) -> Iterator[Difference]:
@@ -91,8 +92,8 @@ def _edit(page: Page, block: Block, statement: Statement, printed: list[str], ne
     return Edit(file, first, texts, statement_lines, tuple(outputs), f"{page.file}:{shown[0].page_line}", needed)
 
 
-def _failure_problem(page: Page, program: Program, failure: Failure, block: int) -> Problem:
+def _failure_problem(page: Page, program: Program, failure: Failure, block: int, before: str) -> Problem:
     places = [program.locate(line) for line in failure.lines] or [(block, 1)]
     outermost, *inner = [problem_in(page.runnable[block], page, line, "") for block, line in places]
     through = "".join(f"\n    through {str(problem).rstrip(': ')}" for problem in inner)
-    return outermost._replace(message=f"this block raises {failure.summary}{through}")
+    return outermost._replace(message=f"this block{before} raises {failure.summary}{through}")

@@ -14,19 +14,14 @@ from course.program import Program
 from tests.verify.checks.outputs import problem_in
 from tests.verify.run.reader import ScriptRun
 
-RUNS = ("", ", run a second time in the same folder,")
 RAISED_AT = re.compile(r'  File ".*?(?P<script>[^/\\"]+)", line (?P<line>\d+)')
 
 
-def script_problems(page: Page, program: Program, runs: list[ScriptRun]) -> Iterator[Problem]:
-    """Yield where the first run that departs from the page does so."""
-    for again, run in zip(RUNS, runs):
-        found = [*_ended(page, program, run, again), *_left(page, run)]
-        if not run.ended:
-            found += itertools.islice(_departures(page, run, again), 1)
-        if found:
-            yield from found
-            return
+def script_problems(page: Page, program: Program, run: ScriptRun) -> Iterator[Problem]:
+    """Yield where a run of the script departs from the page."""
+    yield from [*_ended(page, program, run), *_left(page, run)]
+    if not run.ended:
+        yield from itertools.islice(_departures(page, run), 1)
 
 
 def _announced(page: Page) -> Iterator[tuple[int, int, Printed]]:
@@ -38,7 +33,7 @@ def _announced(page: Page) -> Iterator[tuple[int, int, Printed]]:
                     yield number, line, printed
 
 
-def _departures(page: Page, run: ScriptRun, again: str) -> Iterator[Problem]:
+def _departures(page: Page, run: ScriptRun) -> Iterator[Problem]:
     block, line = len(page.runnable) - 1, len(page.runnable[-1].lines)
     for announced, said in itertools.zip_longest(_announced(page), run.lines):
         if announced:
@@ -46,17 +41,17 @@ def _departures(page: Page, run: ScriptRun, again: str) -> Iterator[Problem]:
         if said is None or not announced or not printed.agrees_with(said):
             shown = printed if announced else "nothing more"
             came = "nothing more" if said is None else said
-            message = f"the script{again} says\n    {came}\n  where the page announces\n    {shown}"
+            message = f"the script says\n    {came}\n  where the page announces\n    {shown}"
             yield problem_in(page.runnable[block], page, line, message)
 
 
-def _ended(page: Page, program: Program, run: ScriptRun, again: str) -> Iterator[Problem]:
+def _ended(page: Page, program: Program, run: ScriptRun) -> Iterator[Problem]:
     if run.ended:
         places = [int(match["line"]) for said in run.lines if (match := RAISED_AT.match(said))]
         lines = [line for line in places if line <= program.text.count("\n")]
         block, line = program.locate(lines[0]) if lines else (0, 1)
         last = run.lines[-1] if run.lines else ""
-        message = f"the script{again} fails ({run.ended}): {last}"
+        message = f"the script fails ({run.ended}): {last}"
         yield problem_in(page.runnable[block], page, line, message)
 
 

@@ -28,6 +28,7 @@ from course.program import Program
 from course.project import ROOT
 
 from tests.verify.run.reached import Reached
+from tests.verify.run.reader import FOLDER
 from tests.verify.run.result import Drawing, Failure, Result
 from tests.verify.run.start import without_start
 from tests.verify.run.versions import installed_versions
@@ -45,19 +46,19 @@ FIGURE_STYLE: Any = {
 }
 
 
-def execute(program: Program, directory: str, connection: Any) -> None:
-    """Run `program` in `directory`, in this process; send (“begun”, block) and at last a Result."""
-    folder = Path(directory, "folder")
-    folder.mkdir()
+def execute(program: Program, directory: Path, connection: Any) -> None:
+    """Run `program` in the folder of `directory`, in this process; send (“begun”, block) and at last a Result."""
+    folder = directory / FOLDER
+    folder.mkdir(exist_ok=True)
     os.chdir(folder)
     if hasattr(os, "setsid"):
         os.setsid()  # to be ended with all its children
     multiprocessing.set_start_method(None, force=True)  # that of a process which nothing forked
-    os.environ["HOME"] = directory
-    log = Log(Path(directory, LOG))
+    os.environ["HOME"] = str(directory)
+    log = Log(directory / LOG)
     warnings.showwarning = _show_warning
     _prepare_figures()
-    file = Path(directory, "program.py")
+    file = directory / "program.py"
     file.write_text(program.text, encoding="utf-8")
     _leave_the_project(folder)
     connection.send(("result", run_blocks(program, file, log, lambda block: connection.send(("begun", block)))))

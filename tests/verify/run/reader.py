@@ -1,7 +1,6 @@
-"""Run a program as a reader does: the script that is taken away, in a plain interpreter and an empty folder, twice.
+"""Run a program as a reader does: the script that is taken away, in a plain interpreter and an empty folder.
 
 The interpreter has the installed packages and nothing of the project, no settings of this machine, no network.
-What this says is the last word on a page.
 """
 
 import contextlib
@@ -23,7 +22,8 @@ from course.program import Program
 
 from tests.verify.run.start import without_start
 
-HASH_SEEDS = ("0", "1")  # of the first run and the second
+FOLDER = "folder"  # of a directory: where a program runs
+HASH_SEED = "0"  # another than that of the fork server (preload.py)
 NO_NETWORK = "http://127.0.0.1:9"  # where programs that are not Python look for one
 WARNING = re.compile(r"(?P<file>\S.*?):(?P<line>\d+): (?P<shown>[A-Za-z_]\w*: .*)")
 
@@ -53,7 +53,7 @@ def reader_environment(home: Path) -> dict[str, str]:
 
 
 class Reader:
-    """Has a home, and the interpreter that runs scripts for it; `time_limit` is in seconds, for a run."""
+    """Has a home, and the interpreter that runs scripts for it; `time_limit` is in seconds."""
 
     def __init__(self, time_limit: float) -> None:
         self.time_limit = time_limit
@@ -81,32 +81,26 @@ class Reader:
         subprocess.run(command, cwd=home, env=reader_environment(home), capture_output=True)
         return home
 
-    def run(self, program: Program, name: str) -> list[ScriptRun]:
-        """Run the script `name` of `program` in one folder once for each hash seed, until a run does not end well."""
-        runs: list[ScriptRun] = []
+    def run(self, program: Program, name: str, place: Path) -> ScriptRun:
+        """Run the script `name` of `program` in the folder of the directory `place`, which is made."""
         with self._settling:
             self._home  # noqa: B018
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as place:
-            folder, home = Path(place, "folder"), Path(place, "home")
-            folder.mkdir()
-            shutil.copytree(self._home, home)
-            script = folder / name
-            script.write_text(program.text, encoding="utf-8")
-            for seed in HASH_SEEDS:
-                said, ended = self._run_once(script, home, seed)
-                lines = without_start(without_places(said.splitlines(), folder))
-                left = sorted(_files(home) - _files(self._home))
-                runs.append(ScriptRun([line.rstrip().expandtabs() for line in lines if line.strip()], ended, left))
-                if ended:
-                    break
-        return runs
+        folder, home = place / FOLDER, place / "home"
+        folder.mkdir()
+        shutil.copytree(self._home, home)
+        script = folder / name
+        script.write_text(program.text, encoding="utf-8")
+        said, ended = self._run_once(script, home)
+        lines = without_start(without_places(said.splitlines(), folder))
+        left = sorted(_files(home) - _files(self._home))
+        return ScriptRun([line.rstrip().expandtabs() for line in lines if line.strip()], ended, left)
 
-    def _run_once(self, script: Path, home: Path, seed: str) -> tuple[str, str]:
+    def _run_once(self, script: Path, home: Path) -> tuple[str, str]:
         """Return all that a run of the script said, and why it did not end well."""
         process = subprocess.Popen(
             [self._python, script.name],
             cwd=script.parent,
-            env={**reader_environment(home), "PYTHONHASHSEED": seed},
+            env={**reader_environment(home), "PYTHONHASHSEED": HASH_SEED},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,7 +1,8 @@
 """Run programs, each in a forked process of its own, and keep the results of those that passed.
 
-The processes are forked by a server that has imported TensorFlow and run no operation of it. That is for speed; the
-last word has the reader (reader.py), whom the runner asks as well where `as_readers` says so.
+The processes are forked by a server that has imported TensorFlow and run no operation of it. That is for speed. Where
+`as_readers` says so, a reader has run the script before (reader.py), and the forked process is the second run in the
+same folder, under another hash seed.
 """
 
 import contextlib
@@ -19,7 +20,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing import forkserver
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import course
 from course.files import write_whole
@@ -32,6 +33,13 @@ from tests.verify.run.result import Result
 
 CACHE = ROOT / ".cache" / "programs"
 START_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+
+
+class Runs(NamedTuple):
+    """What came of a program, and of the script that was run in the same folder before, None if none was."""
+
+    result: Result
+    script: ScriptRun | None
 
 
 class Runner:
@@ -49,23 +57,15 @@ class Runner:
         self._context: Any = multiprocessing.get_context(START_METHOD)
         self._pool = ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1)
         self._starting = threading.Lock()
-        self._futures: dict[Program, Future[Result]] = {}
+        self._futures: dict[tuple[Program, str], Future[Runs]] = {}
         self._kept_now: set[Path] = set()
         self._reader = Reader(time_limit)
-        self._scripts = ThreadPoolExecutor(max_workers=2)
-        self._script_futures: dict[tuple[Program, str], Future[list[ScriptRun] | None]] = {}
 
-    def submit(self, program: Program) -> Future[Result]:
-        """Begin to run `program`, unless it was submitted before; return the future of its Result."""
-        if program not in self._futures:
-            self._futures[program] = self._pool.submit(self._run_or_recall, program)
-        return self._futures[program]
-
-    def submit_script(self, program: Program, name: str) -> Future[list[ScriptRun] | None]:
-        """Begin to run `program` as its readers run the script `name`; the future's result is None if none is asked."""
-        if (program, name) not in self._script_futures:
-            self._script_futures[program, name] = self._scripts.submit(self._run_or_recall_script, program, name)
-        return self._script_futures[program, name]
+    def submit(self, program: Program, script: str) -> Future[Runs]:
+        """Begin to run `program`, whose script has the name `script`, unless it was submitted before."""
+        if (program, script) not in self._futures:
+            self._futures[program, script] = self._pool.submit(self._run_or_recall, program, script)
+        return self._futures[program, script]
 
     @property
     def submitted(self) -> int:
@@ -74,39 +74,32 @@ class Runner:
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
-        self._scripts.shutdown(cancel_futures=True)
 
-    def _run_or_recall(self, program: Program) -> Result:
-        kept = _kept(program, "")
-        recalled: Result | None = self._recall(kept)
-        if recalled:
+    def _run_or_recall(self, program: Program, script: str) -> Runs:
+        kept = CACHE / hashlib.sha256(f"{program.digest} {environment_digest()} {script}".encode()).hexdigest()
+        recalled = self._recall(kept)
+        if recalled and (recalled.script or not self.as_readers):
             self.recalled += 1
             return recalled
-        result = self.run(program)
-        if result.passed:
-            self._keep(kept, result)
-        return result
-
-    def _run_or_recall_script(self, program: Program, name: str) -> list[ScriptRun] | None:
-        kept = _kept(program, name)
-        recalled: list[ScriptRun] | None = self._recall(kept)
-        if recalled or not self.as_readers:
-            return recalled
-        runs = self._reader.run(program, name)
-        if not runs[-1].ended:
-            self._keep(kept, runs)
+        runs = self._run(program, script)
+        if runs.result.passed and not (runs.script and runs.script.ended):
+            write_whole(kept, pickle.dumps(runs))
+            self._kept_now.add(kept)
         return runs
 
-    def _recall(self, kept: Path) -> Any:
+    def _recall(self, kept: Path) -> Runs | None:
         """Return what was kept in the file; None if nothing was, or it is broken."""
         if kept in self._kept_now or not self.fresh:
             with contextlib.suppress(Exception):  # whatever a broken pickle says
-                return pickle.loads(kept.read_bytes())
+                recalled = pickle.loads(kept.read_bytes())
+                return recalled if isinstance(recalled, Runs) else None
         return None
 
-    def _keep(self, kept: Path, result: Result | list[ScriptRun]) -> None:
-        write_whole(kept, pickle.dumps(result))
-        self._kept_now.add(kept)
+    def _run(self, program: Program, script: str) -> Runs:
+        with contextlib.ExitStack() as stack:
+            place, another = (Path(stack.enter_context(_directory())) for _ in range(2))
+            said = self._reader.run(program, script, place) if self.as_readers else None
+            return Runs(self._fork(program, another if said and said.ended else place), said)
 
     def start(self) -> None:
         """Start the server, which imports TensorFlow by itself while the caller goes on."""
@@ -114,15 +107,14 @@ class Runner:
             with self._starting:
                 _start_fork_server(self._context)
 
-    def run(self, program: Program) -> Result:
-        """Run `program` in a process and a directory of its own; return its Result."""
+    def _fork(self, program: Program, place: Path) -> Result:
+        """Run `program` in a process of its own, in `folder` of the directory `place`; return its Result."""
         self.start()
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as directory:
-            receiver, sender = self._context.Pipe(duplex=False)
-            process = self._context.Process(target=execute, args=(program, directory, sender), daemon=False)
-            process.start()
-            sender.close()
-            return self._await_result(process, receiver, Path(directory))
+        receiver, sender = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=execute, args=(program, place, sender), daemon=False)
+        process.start()
+        sender.close()
+        return self._await_result(process, receiver, place)
 
     def _await_result(self, process: Any, receiver: Any, directory: Path) -> Result:
         deadline = time.monotonic() + self.time_limit
@@ -147,21 +139,19 @@ class Runner:
             block = content
 
 
-def _kept(program: Program, script: str) -> Path:
-    """Return the file of a program's result, or of the runs of its script of that name."""
-    return CACHE / hashlib.sha256(f"{program.digest} {environment_digest()} {script}".encode()).hexdigest()
+def _directory() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
 
 
 @functools.cache
 def _start_fork_server(context: Any) -> None:
     """Start the server; it looks for what it preloads in PYTHONPATH only."""
     context.set_forkserver_preload(["tests.verify.run.preload"])
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(ROOT)
+    before = dict(os.environ)
+    os.environ.update(PYTHONPATH=str(ROOT), PYTHONHASHSEED="1")  # another than a script's (reader.py)
     forkserver.ensure_running()
-    del os.environ["PYTHONPATH"]
-    if before is not None:
-        os.environ["PYTHONPATH"] = before
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @functools.cache
