@@ -32,14 +32,14 @@ def shown(page):
 def test_a_page_says_what_was_run_when_and_on_what():
     receipt.write_receipt(page_of("x = 1", "print(x)"), passed=True, **RUN)
     text = shown(page_of("x = 1", "print(x)"))
-    assert '2 blocks run on <time datetime="2026-11-20">' in text
-    assert "Python 3.11.7, Keras 3.15.1, took 12 s" in text
+    assert 'Checked <time datetime="2026-11-20">2026-11-20</time>: 2 blocks ran' in text
+    assert "Python 3.11.7, Keras 3.15.1, " in text and "took 12 s" in text
 
 
 def test_a_chinese_page_says_it_in_chinese():
     page = page_of("x = 1", edition="zh")
     receipt.write_receipt(page, passed=True, **RUN)
-    assert "1 段代码运行通过，<time" in shown(page) and "Keras 3.15.1，用时 12 秒" in shown(page)
+    assert "</time> 已核对：1 段代码全部运行过" in shown(page) and "用时 12 秒" in shown(page)
 
 
 @pytest.mark.parametrize("codes", [("x = 2",), ("x = 1", "x"), ("x = 1  ",)])
