@@ -445,6 +445,9 @@ MISTAKES = {
     "output-in-a-sentence": Mistake("en", "Nothing more.", "It says `#> 0.99`.", rf"{EN}:31: “#> 0\.99” looks like"),
     "html": Mistake("en", "Nothing more.", "<pre>accuracy: 0.99</pre>", rf"{EN}:31: the HTML <pre>"),
     "html-code": Mistake("zh", "没有了。", "没有 <code>x</code> 了。", rf"{ZH}:\d+: the HTML <code>"),
+    "misspelt-box": Mistake(
+        "en", "Nothing more.", '!!! nte "Mind"\n\n    Nothing more.', rf"{EN}:31: there is no box of the kind “nte”"
+    ),
     "list-after-a-line": Mistake("en", "Nothing more.", "Nothing:\n- more\n- less", rf"{EN}:32: “-” stays as it is"),
     "steps-after-a-line": Mistake("zh", "没有了。", "没有：\n1. 多\n2. 少", rf"{ZH}:\d+: “1\.” stays as it is"),
     "table-after-a-line": Mistake(

@@ -1,5 +1,6 @@
 """What `--update` writes into files: outputs and figures, each of them only where nothing is lost by it."""
 
+import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -104,6 +105,8 @@ def keep_figures(page_name: str, results: list[Result]) -> Iterator[str]:
 
 def _git_has(file: Path) -> bool:
     """Tell whether git could bring the file back as it is."""
+    if not shutil.which("git"):
+        return False
     command = ["git", "status", "--porcelain", "--ignored", "--", file.name]
     status = subprocess.run(command, cwd=file.parent, capture_output=True, text=True)
     return status.returncode == 0 and not status.stdout

@@ -1,5 +1,6 @@
 """What changed in the English since a Chinese page was written from it, as git remembers it."""
 
+import contextlib
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -56,6 +57,8 @@ def _difference(old: str, new: str) -> str:
 
 
 def _git(*command: str) -> str:
-    """Return what a git command prints; nothing outside a repository."""
-    run = subprocess.run(["git", *command], cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace")
-    return run.stdout
+    """Return what a git command prints; nothing outside a repository, or where there is no git."""
+    with contextlib.suppress(FileNotFoundError):
+        run = subprocess.run(["git", *command], cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace")
+        return run.stdout
+    return ""

@@ -16,6 +16,8 @@ LITERAL = re.compile(
 UNDEFINED = re.compile(r"\[(?P<text>[^\]\d][^\]]*[A-Za-z一-鿿][^\]]*)\]")
 TAG = re.compile(r"</?(?P<name>[A-Za-z][\w-]*)(?=[\s/>])")
 TAGS = ("br", "div", "sub", "sup")
+BOX = re.compile(r"[\s>]*(?:!!!|\?\?\?\+?)\s+(?P<kind>\S+)")
+KINDS = ("note", "success", "tip", "warning")  # of boxes: those that have a look and a title of their own
 NUMBERED = re.compile(r"[\s>]*(?P<number>\d+)\.\s")
 OUTPUT = re.compile(r"#[>~!]\s*\S")
 
@@ -24,6 +26,7 @@ def markdown_problems(page: Page, rendering: Rendering) -> Iterator[Problem]:
     """Yield what a reader would see otherwise than it was meant."""
     yield from _in_texts(page, rendering)
     yield from _in_tags(page)
+    yield from _in_boxes(page)
     yield from _in_headings(page, rendering)
     yield from _in_lists(page, rendering)
     for element in rendering.all("strong", "em"):
@@ -66,6 +69,14 @@ def _in_tags(page: Page) -> Iterator[Problem]:
                 yield Problem(
                     page.file, line.page_line, f"the HTML <{tag['name']}>; write Markdown, or one of: br, div"
                 )
+
+
+def _in_boxes(page: Page) -> Iterator[Problem]:
+    for line in page.prose:
+        box = BOX.match(line.text)
+        if box and box["kind"] not in KINDS:
+            message = f"there is no box of the kind “{box['kind']}”; write one of: {', '.join(KINDS)}"
+            yield Problem(page.file, line.page_line, message)
 
 
 def _in_headings(page: Page, rendering: Rendering) -> Iterator[Problem]:
