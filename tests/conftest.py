@@ -16,6 +16,7 @@ from course.project import EDITIONS, ROOT, page_files
 from course.receipt import read_receipt
 from filelock import FileLock, Timeout
 
+from tests import unchanged
 from tests.built_site import build, free_port, serve
 from tests.completeness import not_run
 from tests.together import Together
@@ -57,7 +58,11 @@ def pytest_addoption(parser):
     course.addoption(
         "--fresh", action="store_true", help="run also what passed before and has not changed; so it is under CI"
     )
-    course.addoption("--kept", action="store_true", help="under CI too, reuse the results of what has not changed")
+    course.addoption(
+        "--kept",
+        action="store_true",
+        help="under CI too, reuse the results of what has not changed, the tests of the machinery among them",
+    )
     course.addoption(
         "--time-limit",
         type=float,
@@ -123,6 +128,12 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("snippet_file", files, ids=str)
 
 
+def pytest_collection_modifyitems(config, items):
+    kept = [item for item in items if config.option.kept and unchanged.left_out(item.nodeid)]
+    config.hook.pytest_deselected(items=kept)
+    items[:] = [item for item in items if item not in kept]
+
+
 def expected_cost(page: Page):
     """Return what sorts pages by how long their programs will run.
 
@@ -176,9 +187,12 @@ def pytest_sessionfinish(session, exitstatus):
     option, stash = session.config.option, session.config.stash
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     if "CI" in os.environ and terminal:  # a process of pytest-xdist has none, and runs a part only
-        stash[LEFT_OUT] = not_run([report for reports in terminal.stats.values() for report in reports])
+        missing = not_run([report for reports in terminal.stats.values() for report in reports])
+        stash[LEFT_OUT] = [test for test in missing if not (option.kept and unchanged.left_out(test))]
         if stash[LEFT_OUT] and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        elif exitstatus == pytest.ExitCode.OK and not missing:
+            unchanged.passed()
     if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         return
     if option.translated:

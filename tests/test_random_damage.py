@@ -15,7 +15,7 @@ from tests.samples import TODAY, sample
 from tests.verify.checks.sections import MARKER, snippet_files
 
 LESSONS = {file.stem: file for file in snippet_files()}
-DAMAGED = 6  # lessons each day
+DAMAGED = 3  # lessons each day
 
 
 def rename_an_api(lesson, chance):

@@ -16,7 +16,7 @@ import yaml
 from course.project import ROOT
 
 from tests import drift
-from tests.copies import copy_project
+from tests.copies import copy_project, run_copy
 from tests.node_tools import node_tool, system_command
 
 WORKFLOWS = ROOT / ".github/workflows"
@@ -174,6 +174,27 @@ def test_ci_sees_that_tests_were_left_out(options, conftest, tmp_path):
     )
     assert done.returncode and "not run, as CI has to" in done.stdout, done.stdout + done.stderr
     assert "tests/test_pages.py::test_page_is_true" in done.stdout
+
+
+def test_a_pull_request_tests_the_machinery_again_only_where_that_changed(tmp_path):
+    copy_project(tmp_path)
+    for file in (tmp_path / "tests").rglob("test_*.py"):
+        file.unlink()
+    (tmp_path / "tests/test_mistakes.py").write_text("def test_machinery():\n    pass\n")
+    (tmp_path / "tests/test_sentences.py").write_text("def test_sentences():\n    pass\n")
+
+    def outcome(*options):
+        done = run_copy(tmp_path, *options, tests="tests", CI="true")
+        return done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]
+
+    assert [outcome("--kept"), outcome("--kept"), outcome()] == [
+        (0, "2 passed"),
+        (0, "1 passed, 1 deselected"),
+        (0, "2 passed"),
+    ]
+    with (tmp_path / "tests/verify/verdict.py").open("a") as verdict:
+        verdict.write("# changed\n")
+    assert outcome("--kept") == (0, "2 passed")
 
 
 def ci_options():
