@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbformat.v4 import new_notebook
 
 from course.claims import MARK
 from course.lesson import Lesson
@@ -81,18 +81,19 @@ class _Writer:
         self.page = lesson.page
         self.site_url = site_url
         self.cells: list[Any] = []
-        self._add(new_markdown_cell(self._opening(), metadata={"tags": ["opening"]}))
+        self._add("markdown", self._opening(), {"tags": ["opening"]})
         for part_is_code, parts in itertools.groupby(_parts(self.page), key=lambda part: part.is_code):
             if part_is_code:
                 for part in parts:
                     assert isinstance(part.content, Block)
                     self._add_code(part.content, part.containers)
             elif text := self._markdown(list(parts)):
-                self._add(new_markdown_cell(text))
+                self._add("markdown", text, {})
 
-    def _add(self, cell: Any) -> None:
-        cell.id = f"cell-{len(self.cells) + 1}"
-        self.cells.append(cell)
+    def _add(self, kind: str, source: str, metadata: dict[str, Any], **more: Any) -> None:
+        """Add a cell, which is validated with the whole notebook: nbformat's own functions do so with each."""
+        cell = {"id": f"cell-{len(self.cells) + 1}", "cell_type": kind, "source": source, "metadata": metadata, **more}
+        self.cells.append(nbformat.from_dict(cell))
 
     def _opening(self) -> str:
         packages = packages_of(Program.of(self.page))
@@ -111,10 +112,10 @@ class _Writer:
             metadata = {"jupyter": hidden, "cellView": "form", "title": folded[-1]}
         comments = [comment for line in block.text.split("\n") if (comment := COMMENT.match(line))]
         if text := "".join(f"{comment['text'] or ''}\n" for comment in comments):
-            outputs.append(new_output("stream", name="stdout", text=text))
+            outputs.append({"output_type": "stream", "name": "stdout", "text": text})
         number = 1 + sum(cell.cell_type == "code" for cell in self.cells)
         source = without_comments(block.text).strip("\n")
-        self._add(new_code_cell(source, metadata=metadata, execution_count=number, outputs=outputs))
+        self._add("code", source, metadata, execution_count=number, outputs=outputs)
 
     def _markdown(self, parts: list[Part], depth: int = 0) -> str:
         """Return the Markdown of parts without code cells, which stand `depth` containers deep."""
@@ -161,7 +162,7 @@ class _Writer:
         if match["class"] and ".photo" in match["class"]:
             shown["class"] = "photo"
         data = {"image/png": base64.b64encode(picture).decode(), "text/plain": match["text"]}
-        return new_output("display_data", data=data, metadata={"image/png": shown})
+        return nbformat.from_dict({"output_type": "display_data", "data": data, "metadata": {"image/png": shown}})
 
     def _file(self, picture: str) -> Path:
         return ROOT / "docs" / self._address(picture).removeprefix(self.site_url)

@@ -45,14 +45,17 @@ class TracedSnippets(SnippetPreprocessor):  # type: ignore[misc]
     def __init__(self, settings: dict[str, Any], markdown: Markdown) -> None:
         super().__init__(settings, markdown)
         self.seen: set[str] = set()
+        self._known: dict[str, list[SourceLine]] = {}
 
     def read_lines(self, path: str) -> list[SourceLine]:
-        file = Path(path).relative_to(ROOT)
-        try:
-            lines = read_text(file).split("\n")
-        except Unreadable as error:
-            raise SnippetMissingError(str(error)) from error
-        return [SourceLine(text, (file, number)) for number, text in enumerate(lines, 1)]
+        if path not in self._known:
+            file = Path(path).relative_to(ROOT)
+            try:
+                lines = read_text(file).split("\n")
+            except Unreadable as error:
+                raise SnippetMissingError(str(error)) from error
+            self._known[path] = [SourceLine(text, (file, number)) for number, text in enumerate(lines, 1)]
+        return self._known[path]
 
     def dedent(self, lines: list[SourceLine]) -> list[SourceLine]:
         return [SourceLine(text, line.source) for text, line in zip(super().dedent(lines), lines)]
@@ -133,13 +136,15 @@ class PageReader:
         snippets = TracedSnippets(self._snippets, self._markdown)
         lines = []
         for number, text in enumerate(body.split("\n"), first_line):
-            if "8<-" in text:
-                embedded = SNIPPET.match(text)
-                if not embedded:
-                    message = 'embed one named section: --8<-- "snippets/….py:section"'
-                    page.problems.append(Problem(page.file, number, message))
-                    continue
-                page.embedded.append((embedded["file"], embedded["section"], number))
+            if "8<-" not in text:
+                lines.append(Line(text, number, None))
+                continue
+            embedded = SNIPPET.match(text)
+            if not embedded:
+                message = 'embed one named section: --8<-- "snippets/….py:section"'
+                page.problems.append(Problem(page.file, number, message))
+                continue
+            page.embedded.append((embedded["file"], embedded["section"], number))
             try:
                 expanded = snippets.parse_snippets([text])
             except SnippetMissingError as error:
