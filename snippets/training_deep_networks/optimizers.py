@@ -322,9 +322,9 @@ def main():
         """Set every weight to 1, give no gradient: only decay is left."""
         weights = model.trainable_variables
         for w in weights:
-            w.assign(keras.ops.ones_like(w))
-        model.optimizer.apply([keras.ops.zeros_like(w) for w in weights],
-                              weights)
+            w.assign(np.ones(w.shape))
+        model.optimizer.apply(
+            [np.zeros(w.shape, "float32") for w in weights], weights)
         return {w.path: round(float(keras.ops.max(w)), 3) for w in weights}
 
     optimizer = keras.optimizers.AdamW(0.1, weight_decay=0.5)
@@ -383,7 +383,7 @@ def main():
     weights = block.trainable_variables
     if hasattr(keras.optimizers, "Muon"):
         muon = keras.optimizers.Muon()
-        muon.apply([keras.ops.ones_like(w) for w in weights], weights)
+        muon.apply([np.ones(w.shape, "float32") for w in weights], weights)
         adam_has = [v.path for v in muon.variables if "velocity" in v.path]
         for w in weights:
             name = w.path.replace("/", "_")

@@ -466,10 +466,15 @@ def test_unfrozen_layers_are_unknown_to_the_old_optimizer():
     model.train_on_batch(*train)
     model.get_layer("hidden").trainable = True
     model.compile(optimizer=model.optimizer, loss="sparse_categorical_crossentropy")
-    with pytest.raises(ValueError, match="Unknown variable"):
-        model.train_on_batch(*train)
+    if keras.backend.backend() == "tensorflow":
+        with pytest.raises(ValueError, match="Unknown variable"):
+            model.train_on_batch(*train)
     shared = keras.optimizers.Adam()
     build(shared).train_on_batch(*train)
+    if keras.backend.backend() == "jax":
+        build(shared).train_on_batch(*train)
+        assert int(shared.iterations) == 2
+        return
     with pytest.raises(ValueError, match="Unknown variable"):
         build(shared).train_on_batch(*train)
 
