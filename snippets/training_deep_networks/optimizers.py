@@ -411,7 +411,7 @@ def main():
     #> rmsprop  rate 0.001, momentum 0.0
     #> adam     rate 0.001, momentum -
     #> adamw    rate 0.001, momentum -
-    old = keras.optimizers.SGD(0.1, decay=0.01)
+    keras.optimizers.SGD(0.1, decay=0.01)
     #> UserWarning: Argument `decay` is no longer supported and will be ignored.
     # --8<-- [end:string-name]
 
