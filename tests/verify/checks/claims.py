@@ -17,7 +17,6 @@ UNMARKED = {
     "training-deep-networks/gradient-clipping",
     "training-deep-networks/initialization",
     "training-deep-networks/lr-schedules",
-    "training-deep-networks/optimizers",
 }
 
 

@@ -22,7 +22,6 @@ UNPROVED: dict[str, int] = {
     "training-deep-networks/gradient-clipping": 4,
     "training-deep-networks/initialization": 7,
     "training-deep-networks/lr-schedules": 3,
-    "training-deep-networks/optimizers": 5,
 }
 
 NUMBER = re.compile(
