@@ -82,7 +82,8 @@ def main():
     x_train, x_test, y_train, y_test = train_test_split(
         pixels, digits.target, test_size=0.25, random_state=0,
         stratify=digits.target)
-    print(x_train.shape, y_train.shape, y_train[:5])
+    print(f"{len(pixels):,} images:", x_train.shape, y_train.shape, y_train[:5])
+    #> (1347, 64) (1347,) [7 3 6 6 7]
     # --8<-- [end:load]
 
     # --8<-- [start:model]
@@ -104,30 +105,40 @@ def main():
 
     # --8<-- [start:fit]
     print("before:", np.round(model.evaluate(x_test, y_test, verbose=0), 2))
-    #~
+    #~ before: [2.35 0.08]
     history = model.fit(x_train, y_train, epochs=10, verbose=0).history
     for epoch in (0, 1, 4, 9):
         print(f"Epoch {epoch + 1}/10 - "
               f"accuracy: {history['accuracy'][epoch]:.2f} - "
               f"loss: {history['loss'][epoch]:.2f}")
-    #~
+    #~ Epoch 1/10 - accuracy: 0.34 - loss: 2.09
+    #~ Epoch 2/10 - accuracy: 0.77 - loss: 1.55
+    #~ Epoch 5/10 - accuracy: 0.91 - loss: 0.58
+    #~ Epoch 10/10 - accuracy: 0.94 - loss: 0.26
     print("after:", np.round(model.evaluate(x_test, y_test, verbose=0), 2))
-    #~
+    #~ after: [0.26 0.95]
     # --8<-- [end:fit]
 
     # --8<-- [start:probabilities]
     logits = model.predict(x_test[:3], verbose=0)
     print(logits.argmax(axis=1), "is right:", y_test[:3])
+    #> [2 0 4] is right: [2 0 4]
     p = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
     print(p.sum(axis=1).round(3))
+    #> [1. 1. 1.]
     # --8<-- [end:probabilities]
 
     # --8<-- [start:strings]
     for name in ("sgd", "rmsprop", "adam", "adamw"):
         rate = keras.optimizers.get(name).get_config()["learning_rate"]
         print(f"{name:8} {rate:.4f}")
+    #> sgd      0.0100
+    #> rmsprop  0.0010
+    #> adam     0.0010
+    #> adamw    0.0010
     loss = keras.losses.SparseCategoricalCrossentropy()
     print("from_logits:", loss.get_config()["from_logits"])
+    #> from_logits: False
     # --8<-- [end:strings]
 
     # --8<-- [start:targets]
@@ -152,7 +163,14 @@ def main():
     for name, y, shape, loss in cases:
         value = float(loss(y, np.zeros(shape, "float32")))
         print(f"{name:10} y {y.shape!s:7} output {shape!s:10} {value:.4f}")
+    #> class      y (2,)    output (2, 4)     1.3863
+    #> one-hot    y (2, 4)  output (2, 4)     1.3863
+    #> yes or no  y (2,)    output (2, 1)     0.6931
+    #> labels     y (2, 3)  output (2, 3)     0.6931
+    #> number     y (2,)    output (2, 1)     5.0000
+    #> per step   y (2, 3)  output (2, 3, 4)  1.3863
     print(np.log(4).round(4), np.log(2).round(4))
+    #> 1.3863 0.6931
     # --8<-- [end:shapes]
 
     # --8<-- [start:compare]
@@ -163,11 +181,14 @@ def main():
         from_logits=True, reduction=None)(y, z)
     theirs = keras.ops.convert_to_numpy(theirs)
     print(np.allclose(from_logits(y, z), theirs, atol=1e-5))
+    #> True
 
     theirs = keras.losses.CategoricalCrossentropy(reduction=None)
     for p in (softmax(z), random.uniform(-1, 3, (1000, 10))):
         each = keras.ops.convert_to_numpy(theirs(np.eye(10)[y], p))
         print(np.allclose(from_probabilities(y, p), each, atol=1e-5))
+    #> True
+    #> True
     # --8<-- [end:compare]
 
     # --8<-- [start:large-logits]
@@ -178,7 +199,10 @@ def main():
         print(f"wrong by {wrong_by:4}:",
               f"{float(sparse(y, z, from_logits=True)[0]):8.2f}",
               f"{float(sparse(y, softmax(z))[0]):8.2f}")
-    #~
+    #~ wrong by    5:     5.01     5.01
+    #~ wrong by   15:    15.00    15.00
+    #~ wrong by   20:    20.00    16.12
+    #~ wrong by 1000:  1000.00    16.12
     # --8<-- [end:large-logits]
 
     # --8<-- [start:measure]
@@ -197,7 +221,12 @@ def main():
         accuracy = network.evaluate(x_test, y_test, verbose=0)[1]
         print(f"{name:15} loss {first:5.2f}, then "
               f"{histories[name][-1]:.2f}, test accuracy {accuracy:.2f}")
-    #~
+    #~ logits, True    loss  2.35, then 0.26, test accuracy 0.95
+    #~ softmax, False  loss  2.35, then 0.26, test accuracy 0.95
+    #~ logits, False   loss 10.78, then 2.08, test accuracy 0.58
+    #~ UserWarning: "`sparse_categorical_crossentropy` received `from_logits=True`, but the `output` argument was produced by a Softmax activation and thus does not represent logits. Was this intended?
+    #~ softmax, True   loss  2.35, then 0.26, test accuracy 0.95
+    #~ reshaped, True  loss  2.30, then 1.59, test accuracy 0.95
     # --8<-- [end:measure]
 
     # --8<-- [start:draw-measure]
@@ -219,7 +248,11 @@ def main():
     for name, outputs in (("z", z), ("p", p), ("p * 1", p * 1)):
         value = float(sparse(y, outputs, from_logits=True)[0])
         print(f"{name:6} {value:.3f}")
+    #> z      0.241
+    #> p      0.241
+    #> p * 1  0.702
     print("floor for ten classes:", round(np.log(np.e + 9) - 1, 4))
+    #> floor for ten classes: 1.4612
     # --8<-- [end:rescue]
 
     # --8<-- [start:threshold]
@@ -235,6 +268,10 @@ def main():
          keras.metrics.F1Score(threshold=0.5), p),
     ):
         print(f"{name:24}", round(float(np.ravel(metric(y, outputs))[0]), 3))
+    #> BinaryAccuracy, logits   0.875
+    #> the same, threshold=0    1.0
+    #> F1Score, probabilities   0.4
+    #> the same, threshold=0.5  1.0
     # --8<-- [end:threshold]
 
     # --8<-- [start:running]
@@ -242,27 +279,32 @@ def main():
     reported = fresh.fit(x_train, y_train, verbose=0).history["accuracy"][0]
     after = fresh.evaluate(x_train, y_train, verbose=0)[1]
     print(f"reported by fit: {reported:.2f}, by evaluate: {after:.2f}")
-    #~
+    #~ reported by fit: 0.34, by evaluate: 0.69
     # --8<-- [end:running]
 
     # --8<-- [start:again]
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     print(type(model.optimizer).__name__, steps_of(model))
+    #> Adam 430
     model.compile(optimizer=model.optimizer, loss=loss)
     print(type(model.optimizer).__name__, steps_of(model))
+    #> Adam 430
     model.compile(optimizer="adam", loss=loss)
     print(type(model.optimizer).__name__, steps_of(model))
+    #> Adam 0
     model.compile(loss=loss)
     print(type(model.optimizer).__name__, steps_of(model))
+    #> RMSprop 0
     scores = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
     print({name: round(score, 2) for name, score in scores.items()})
-    #~
+    #~ {'accuracy': 0.95, 'loss': 0.26}
     # --8<-- [end:again]
 
     # --8<-- [start:learning-rate]
     fresh.optimizer.learning_rate = 0.0001
     fresh.fit(x_train, y_train, verbose=0)
     print(steps_of(fresh), "steps, the last 43 at a tenth of the rate")
+    #> 86 steps, the last 43 at a tenth of the rate
 
     schedule = keras.optimizers.schedules.CosineDecay(0.001, decay_steps=430)
     scheduled = keras.optimizers.Adam(learning_rate=schedule)
@@ -270,6 +312,11 @@ def main():
         scheduled.learning_rate = 0.0001
     except TypeError as error:
         print(textwrap.fill(str(error), 66))
+    #> This optimizer was created with a `LearningRateSchedule` object as
+    #> its `learning_rate` constructor argument, hence its learning rate
+    #> is not settable. If you need the learning rate to be settable, you
+    #> should instantiate the optimizer with a float `learning_rate`
+    #> argument.
     # --8<-- [end:learning-rate]
 
     # --8<-- [start:wrong-shape]
@@ -284,24 +331,32 @@ def main():
         except ValueError as error:
             print(loss.name)
             print(textwrap.indent(textwrap.fill(str(error), 62), "  "))
+    #> categorical_crossentropy
+    #>   Arguments `target` and `output` must have the same rank
+    #>   (ndim). Received: target.shape=(1347,), output.shape=(1347,
+    #>   10)
+    #> sparse_categorical_crossentropy
+    #>   Argument `output` must have rank (ndim) `target.ndim - 1`.
+    #>   Received: target.shape=(1347, 10), output.shape=(1347, 10)
     # --8<-- [end:wrong-shape]
 
     # --8<-- [start:broadcast]
-    heights = np.array([1.0, 2.0, 3.0, 4.0])        # (4,)
-    perfect = heights.reshape(4, 1)                 # (4, 1), all right
-    repeated = np.tile(perfect, (1, 4))             # (4, 4): Dense(4)
-    for loss, outputs in (
-        (keras.losses.MeanSquaredError(), perfect),
-        (keras.losses.MeanSquaredError(), repeated),
-        (Squared(), perfect),
+    flat = np.array([1.0, 2.0, 3.0, 4.0])
+    column = flat.reshape(4, 1)
+    mse = keras.losses.MeanSquaredError()
+    for loss, y, outputs in (
+        (mse, flat, column),               # Dense(1), all right
+        (mse, column, np.zeros((4, 3))),   # Dense(3) by mistake
+        (Squared(), flat, column),         # Dense(1), all right
+        (Squared(), column, column),
     ):
-        print(f"{loss.name:18} {outputs.shape} "
-              f"{float(loss(heights, outputs)):.1f}")
+        print(f"{loss.name:18} y {y.shape!s:6} output {outputs.shape}",
+              float(loss(y, outputs)))
+    #> mean_squared_error y (4,)   output (4, 1) 0.0
+    #> mean_squared_error y (4, 1) output (4, 3) 7.5
+    #> squared            y (4,)   output (4, 1) 2.5
+    #> squared_1          y (4, 1) output (4, 1) 0.0
     # --8<-- [end:broadcast]
-
-    # --8<-- [start:broadcast-cure]
-    print(float(Squared()(heights.reshape(-1, 1), perfect)))
-    # --8<-- [end:broadcast-cure]
 
     # --8<-- [start:integer-metric]
     p = softmax(model.predict(x_test, verbose=0))
@@ -310,9 +365,12 @@ def main():
         f1.update_state(y_test, p)
     except ValueError as error:
         print(textwrap.fill(str(error), 66))
+    #> FBetaScore expects 2D inputs with shape (batch_size, output_dim).
+    #> Received input shapes: y_pred.shape=(450, 10) and
+    #> y_true.shape=(450,).
     f1.update_state(keras.utils.to_categorical(y_test), p)
     print(f"{float(f1.result()):.2f}")
-    #~
+    #~ 0.95
     # --8<-- [end:integer-metric]
 
     # --8<-- [start:positional]
@@ -322,14 +380,17 @@ def main():
         wrong.fit(x_train, y_train, verbose=0)
     except (ValueError, TypeError) as error:
         print(error)
+    #> dtype='string' is not a valid dtype for Keras type promotion.
     # --8<-- [end:positional]
 
     # --8<-- [start:old-arguments]
     optimizer = keras.optimizers.SGD(learning_rate=0.1, decay=0.01)
+    #> UserWarning: Argument `decay` is no longer supported and will be ignored.
     try:
         keras.optimizers.SGD(lr=0.1)
     except ValueError as error:
         print(error)
+    #> Argument(s) not recognized: {'lr': 0.1}
     # --8<-- [end:old-arguments]
 
     # --8<-- [start:shared-optimizer]
@@ -343,6 +404,9 @@ def main():
             small.fit(x_train[:32], one_hot[:32], verbose=0)
     except ValueError as error:
         print(textwrap.fill(str(error).split(">. ")[-1], 66))
+    #> This optimizer can only be called for the variables it was
+    #> originally built with. When working with a new set of variables,
+    #> you should recreate a new optimizer instance.
     # --8<-- [end:shared-optimizer]
 
     # --8<-- [start:solution-1]
@@ -358,6 +422,10 @@ def main():
     ):
         print(name, y.shape, shape,
               round(float(loss(y, np.zeros(shape, "float32"))), 3))
+    #> stars (3,) (3, 5) 1.609
+    #> tags (2, 4) (2, 4) 0.693
+    #> price (2,) (2, 1) 6.5
+    #> pixels (2, 8, 8) (2, 8, 8, 3) 1.099
     # --8<-- [end:solution-1]
 
     # --8<-- [start:solution-2-check]
@@ -366,7 +434,9 @@ def main():
     loss = keras.losses.BinaryCrossentropy(from_logits=True, reduction=None)
     theirs = keras.ops.convert_to_numpy(loss(y[:, None], z[:, None]))
     print(binary_from_logits(y, z).round(3))
+    #> [100.      0.313   0.693   0.127 100.   ]
     print(np.allclose(binary_from_logits(y, z), theirs))
+    #> True
     # --8<-- [end:solution-2-check]
 
     # --8<-- [start:solution-3]
@@ -374,6 +444,7 @@ def main():
     by_softmax = softmax(z)[:, 1]
     by_sigmoid = 1 / (1 + np.exp(-(z[:, 1] - z[:, 0])))
     print(np.allclose(by_softmax, by_sigmoid))
+    #> True
     # --8<-- [end:solution-3]
 
     # --8<-- [start:solution-4]
@@ -381,9 +452,12 @@ def main():
     y = np.array([[1.0, 0.0, 0.0]])
     smooth = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
     target = 0.9 * y + 0.1 / 3
-    print(np.isclose(float(smooth(y, p)), -(target * np.log(p)).sum()))
+    print(target.round(3),
+          np.isclose(float(smooth(y, p)), -(target * np.log(p)).sum()))
+    #> True
     print("perfect:", round(float(smooth(y, y)), 3),
           "smallest:", round(float(smooth(y, target)), 3))
+    #> perfect: 1.075 smallest: 0.291
     # --8<-- [end:solution-4]
 
 
