@@ -83,7 +83,7 @@ def main():
         pixels, digits.target, test_size=0.25, random_state=0,
         stratify=digits.target)
     print(f"{len(pixels):,} images:", x_train.shape, y_train.shape, y_train[:5])
-    #> (1347, 64) (1347,) [7 3 6 6 7]
+    #> 1,797 images: (1347, 64) (1347,) [7 3 6 6 7]
     # --8<-- [end:load]
 
     # --8<-- [start:model]
@@ -231,9 +231,9 @@ def main():
 
     # --8<-- [start:draw-measure]
     figure, axes = plt.subplots(num="from-logits", figsize=(5, 3))
-    styles = dict(zip(histories, ("-", ":", "-", "--", "-")))
-    for name, losses in histories.items():
-        axes.plot(range(1, 11), losses, styles[name], label=name)
+    for name, style in (("logits, True", "-"), ("softmax, False", "--"),
+                        ("softmax, True", ":"), ("reshaped, True", "-")):
+        axes.plot(range(1, 11), histories[name], style, label=name)
     axes.axhline(np.log(np.e + 9) - 1, color="gray", linewidth=0.8)
     axes.set_xlabel("epoch")
     axes.set_ylabel("training loss")
@@ -454,7 +454,7 @@ def main():
     target = 0.9 * y + 0.1 / 3
     print(target.round(3),
           np.isclose(float(smooth(y, p)), -(target * np.log(p)).sum()))
-    #> True
+    #> [[0.933 0.033 0.033]] True
     print("perfect:", round(float(smooth(y, y)), 3),
           "smallest:", round(float(smooth(y, target)), 3))
     #> perfect: 1.075 smallest: 0.291
