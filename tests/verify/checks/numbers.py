@@ -14,7 +14,6 @@ from tests.verify.run.result import Result
 # Lessons in which some numbers, so many in each edition, are still to be printed, computed or left out.
 UNPROVED: dict[str, int] = {
     "keras-introduction/callbacks": 1,
-    "keras-introduction/compilation": 4,
     "keras-introduction/functional-api": 8,
     "keras-introduction/sequential-api": 8,
     "keras-introduction/training": 4,
