@@ -11,7 +11,6 @@ UNMARKED = {
     "keras-introduction/callbacks",
     "keras-introduction/compilation",
     "keras-introduction/functional-api",
-    "keras-introduction/sequential-api",
     "keras-introduction/training",
     "training-deep-networks/batch-norm",
     "training-deep-networks/gradient-clipping",
