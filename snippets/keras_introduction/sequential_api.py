@@ -158,7 +158,7 @@ def main():
     z = np.linspace(-3, 3, 61)
     left.plot(z, relu(z))
     left.set(title="relu(z)", xlabel="z")
-    scores = np.array([[-1.0, 2.0, 0.5, 1.0]])
+    scores = np.array([[2.0, 1.0, 0.5, -1.0]])
     right.bar(range(4), scores[0], width=0.4, label="scores")
     right.bar(np.arange(4) + 0.4, softmax(scores)[0], width=0.4,
               label="softmax")
