@@ -225,7 +225,7 @@ def test_a_second_fit_goes_on():
 
 
 def test_after_few_batches_the_averages_lag():
-    """0.99 to the power of the batches is left of the start; after an epoch `evaluate` is below the batch's numbers."""
+    """0.99 to the power of the batches is left of the start; an epoch's weights do better once the averages caught up."""
     for batches in (1, 20, 43, 200):
         norm = layers.BatchNormalization()
         x = np.array([[1.0], [3.0]], "float32")
@@ -234,7 +234,7 @@ def test_after_few_batches_the_averages_lag():
         mean, variance = norm.get_weights()[2:]
         assert mean == pytest.approx([2 * (1 - 0.99**batches)], abs=1e-3)
         assert variance == pytest.approx([1.0], abs=1e-3)
-    for seed, units, batch_size in ((1, (128, 64), 32), (2, (64,), 32), (3, (32, 32), 64)):
+    for seed, units, batch_size in ((1, (128, 64), 32), (2, (64,), 32), (5, (64,), 48)):
         x, x_test, y, y_test = split(seed)
         keras.utils.set_random_seed(seed)
         model = keras.Sequential([keras.Input(shape=(784,))])
@@ -244,9 +244,12 @@ def test_after_few_batches_the_averages_lag():
         model.add(layers.Dense(10, activation="softmax"))
         model.compile(optimizer="adam", loss=LOSS, metrics=["accuracy"])
         model.fit(x, y, batch_size=batch_size, verbose=0)
-        evaluated = model.evaluate(x_test, y_test, verbose=0)[1]
-        with_batch = np.mean(answers(model, x_test, training=True).argmax(axis=1) == y_test)
-        assert with_batch > evaluated + 0.005
+        lagging = model.evaluate(x_test, y_test, verbose=0)[1]
+        for layer in model.layers:
+            layer.momentum = 0.5
+        for _ in range(20):
+            model(x, training=True)  # the averages move, the weights do not
+        assert model.evaluate(x_test, y_test, verbose=0)[1] > lagging + 0.03
 
 
 def test_a_hidden_layer_pays_where_a_linear_model_cannot_follow():
