@@ -351,14 +351,11 @@ def main():
     # --8<-- [end:table]
 
     # --8<-- [start:one-image]
-    for ask in (model, model.predict):
-        try:
-            ask(x_test[0])
-        except ValueError as error:
-            print(re.search(r"(Expected|Cannot)[^\033]*", str(error))[0])
+    try:
+        model(x_test[0])
+    except ValueError as error:
+        print(re.search(r"Expected shape[^\033]*", str(error))[0])
     #> Expected shape (None, 784), but input has incompatible shape (784,)
-    #> Cannot take the length of shape with unknown rank.
-
     print(model.predict(x_test[:1], verbose=0).shape)
     #> (1, 10)
     # --8<-- [end:one-image]

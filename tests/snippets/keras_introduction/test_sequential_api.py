@@ -285,7 +285,7 @@ def test_a_hidden_layer_pays_where_a_linear_model_cannot_follow():
 
 
 def test_one_example_is_a_batch_of_one():
-    """One example alone is refused by a call and by `predict`, which cuts it into batches of 32; with a batch it is not."""
+    """One example alone is refused by a call and by `predict`, which cuts it into batches of 32; as a batch it is not."""
     for width in (100, 784):
         model = build(0) if width == 784 else small_model(width)
         x = random_rows(3, width)[0]
@@ -293,7 +293,12 @@ def test_one_example_is_a_batch_of_one():
             model(x[0])
         with pytest.raises(ValueError, match=rf"Expected shape \(None, {width}\).*incompatible shape \(32,\)"):
             model.predict(x[0], verbose=0)
-        assert len(model(x[:1])) == len(model.predict(x[:1], verbose=0)) == 1
+    for seen in (1, 3):
+        model = small_model(100)
+        model.predict(x[:seen, :100], verbose=0)
+        with pytest.raises(ValueError, match="Cannot take the length of shape with unknown rank"):
+            model.predict(x[0, :100], verbose=0)
+        assert len(model(x[:1, :100])) == len(model.predict(x[:1, :100], verbose=0)) == 1
 
 
 def test_dense_acts_on_the_last_axis():
