@@ -139,7 +139,7 @@ def test_the_summary_counts_the_optimizer_after_fit():
         printed = []
         for _ in range(2):
             lines = []
-            model.summary(print_fn=lambda text, **_: lines.append(text))
+            model.summary(print_fn=lambda text, lines=lines, **_: lines.append(text))
             printed.append(" ".join(lines))
             model.fit(x, y, verbose=0)
         count = model.count_params()
@@ -225,7 +225,7 @@ def test_a_second_fit_goes_on():
 
 
 def test_after_few_batches_the_averages_lag():
-    """0.99 to the power of the batches is left of the start; an epoch's weights do better once the averages caught up."""
+    """0.99 to the power of the batches is left of the start; weights do better once the averages caught up."""
     for batches in (1, 20, 43, 200):
         norm = layers.BatchNormalization()
         x = np.array([[1.0], [3.0]], "float32")
