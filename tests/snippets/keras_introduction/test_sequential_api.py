@@ -285,7 +285,7 @@ def test_a_hidden_layer_pays_where_a_linear_model_cannot_follow():
 
 
 def test_one_example_is_a_batch_of_one():
-    """One example alone is refused by a call, and by `predict`, which cuts it in batches of 32; as a batch it is not."""
+    """One example alone is refused by a call, and by `predict`, which cuts it in batches of 32; not as a batch."""
     for width in (100, 784):
         model = build(0) if width == 784 else small_model(width)
         x = random_rows(3, width)[0]
