@@ -387,8 +387,9 @@ def main():
     try:
         unflattened.fit(train_images, y_train, verbose=0)
     except ValueError as error:
-        print(error)
-    #> Argument `output` must have rank (ndim) `target.ndim - 1`. Received: target.shape=(None,), output.shape=(None, 13, 13, 10)
+        print(str(error).replace(" Received", "\nReceived"))
+    #> Argument `output` must have rank (ndim) `target.ndim - 1`.
+    #> Received: target.shape=(None,), output.shape=(None, 13, 13, 10)
     # --8<-- [end:no-flatten]
 
     # --8<-- [start:not-compiled]
