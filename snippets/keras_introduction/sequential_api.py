@@ -371,6 +371,11 @@ def main():
     #> True
     print(sequences.output_shape)
     #> (None, None, 10)
+    try:
+        sequences(x_test)
+    except ValueError as error:
+        print(re.search(r"Expected shape[^\033]*", str(error))[0])
+    #> Expected shape (None, None, 784), but input has incompatible shape (450, 784)
     # --8<-- [end:batch-axis]
 
     # --8<-- [start:no-flatten]
@@ -401,8 +406,11 @@ def main():
     print("new layer changed by", abs(after - before).max())
     #> new layer changed by 0.0
     loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
-    print(f"test accuracy: {accuracy:.2f}")
-    #~ test accuracy: 0.97
+    print(f"evaluate says: {accuracy:.2f}")
+    #~ evaluate says: 0.97
+    answers = keras.ops.convert_to_numpy(model(x_test)).argmax(axis=1)
+    print("model(x_test) is right more often than 0.3:", (answers == y_test).mean() > 0.3)
+    #> model(x_test) is right more often than 0.3: False
     # --8<-- [end:not-compiled]
 
     # --8<-- [start:compiled]

@@ -338,7 +338,7 @@ def test_without_flatten_the_loss_refuses():
 
 @pytest.mark.parametrize(("optimizer", "pops"), [("adam", 0), ("sgd", 1), ("rmsprop", 1)])
 def test_a_layer_added_after_fit_never_learns_until_compiled(optimizer, pops):
-    """A layer added after a first `fit` stands still while the old ones learn; compiled again, or before, it learns."""
+    """On TensorFlow a layer added after a first `fit` stands still, and what was compiled runs the old layers on."""
     x, y = random_rows(60, 6)
 
     def moved(model, epochs=3):
@@ -353,14 +353,52 @@ def test_a_layer_added_after_fit_never_learns_until_compiled(optimizer, pops):
 
     model = small_model(optimizer=optimizer)
     model.fit(x, y, verbose=0)
+    old_layers = list(model.layers)
+    old_network = keras.Sequential([keras.Input((x.shape[1],)), *old_layers])
+    evaluated, predicted = model.evaluate(x, y, verbose=0), model.predict(x, verbose=0)
+    assert np.allclose(predicted, answers(old_network, x), atol=1e-6)
     change(model)
+    assert np.array_equal(model.predict(x, verbose=0), predicted)
+    assert model.evaluate(x, y, verbose=0) == evaluated
+    last = old_layers[-1].get_weights()[0]
     *old, kernel, bias = moved(model)
-    assert kernel == bias == 0 and max(old) > 1e-4
+    assert kernel == bias == 0 and max(old) > 1e-4 and np.abs(old_layers[-1].get_weights()[0] - last).max() > 1e-4
+    direct = answers(model, x)
+    assert np.allclose(model.predict(x, verbose=0), answers(old_network, x), atol=1e-6)
+    assert not np.allclose(model.predict(x, verbose=0), direct, atol=1e-3)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(f"{folder}/model.keras")
+        loaded = keras.saving.load_model(f"{folder}/model.keras")
+    assert np.allclose(loaded.predict(x, verbose=0), direct, atol=1e-6)
     model.compile(optimizer=optimizer, loss=LOSS)
     assert min(moved(model)) > 0
     model = small_model(optimizer=optimizer)
     change(model)
     assert min(moved(model)) > 0
+
+
+@pytest.mark.parametrize("steps", [None, 32])
+def test_a_shape_too_many_is_refused_by_the_data(steps):
+    """With a batch axis in `Input` a model is built, with as many parameters, and refuses single rows."""
+    x, y = random_rows(20, 6)
+    model = keras.Sequential([keras.Input((steps, 6)), layers.Dense(5, activation="relu"), layers.Dense(3)])
+    assert model.count_params() == 6 * 5 + 5 + 5 * 3 + 3
+    model.compile(optimizer="adam", loss=LOSS)
+    for use in (model, lambda rows: model.predict(rows, verbose=0), lambda rows: model.fit(rows, y, verbose=0)):
+        with pytest.raises(ValueError, match="Expected shape"):
+            use(x)
+
+
+@pytest.mark.parametrize("size", [4, 9])
+def test_rows_for_an_answer_are_refused_by_the_loss(size):
+    """Pictures given to `Dense` as rows: built and predicted without a word, refused by `fit` and `evaluate`."""
+    x, y = np.zeros((20, size, size), "float32"), np.arange(20) % 3
+    model = keras.Sequential([keras.Input((size, size)), layers.Dense(8), layers.Dense(3, activation="softmax")])
+    model.compile(optimizer="adam", loss=LOSS)
+    assert model.predict(x, verbose=0).shape == (20, size, 3)
+    for use in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="rank"):
+            use(x, y, verbose=0)
 
 
 def test_without_an_input_the_first_batch_builds_the_model():
