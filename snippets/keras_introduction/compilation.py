@@ -219,14 +219,14 @@ def main():
         histories[name] = network.fit(
             x_train, y_train, epochs=10, verbose=0).history["loss"]
         accuracy = network.evaluate(x_test, y_test, verbose=0)[1]
-        print(f"{name:15} loss {first:5.2f}, then "
-              f"{histories[name][-1]:.2f}, test accuracy {accuracy:.2f}")
-    #~ logits, True    loss  2.35, then 0.26, test accuracy 0.95
-    #~ softmax, False  loss  2.35, then 0.26, test accuracy 0.95
-    #~ logits, False   loss 10.78, then 2.08, test accuracy 0.58
+        print(f"{name:15} first loss {first:5.2f}, then test accuracy "
+              f"{'above' if accuracy > 0.9 else 'below'} 0.9")
+    #~ logits, True    first loss  2.35, then test accuracy above 0.9
+    #~ softmax, False  first loss  2.35, then test accuracy above 0.9
+    #~ logits, False   first loss 10.78, then test accuracy below 0.9
     #~ UserWarning: "`sparse_categorical_crossentropy` received `from_logits=True`, but the `output` argument was produced by a Softmax activation and thus does not represent logits. Was this intended?
-    #~ softmax, True   loss  2.35, then 0.26, test accuracy 0.95
-    #~ reshaped, True  loss  2.30, then 1.59, test accuracy 0.95
+    #~ softmax, True   first loss  2.35, then test accuracy above 0.9
+    #~ reshaped, True  first loss  2.30, then test accuracy above 0.9
     # --8<-- [end:measure]
 
     # --8<-- [start:draw-measure]
