@@ -354,6 +354,37 @@ def test_binary_metrics_cut_at_one_half():
         assert float(metrics.AUC()(y, shifted)) == pytest.approx(0.5, abs=0.01)
 
 
+def test_the_largest_wins_for_some_metrics_only():
+    """Accuracy, F1 and top_k=1 are the same for logits and their softmax; precision with a border is not."""
+    for classes in (3, 5, 10):
+        for scale in (1, 3, 8):
+            random = np.random.default_rng(classes * scale)
+            z = (scale * random.normal(size=(400, classes))).astype("float32")
+            y = np.eye(classes, dtype="float32")[(z + scale * random.normal(size=z.shape)).argmax(axis=1)]
+            for metric in (
+                metrics.CategoricalAccuracy,
+                functools.partial(metrics.F1Score, average="macro"),
+                functools.partial(metrics.Precision, top_k=1),
+                functools.partial(metrics.Recall, top_k=1),
+            ):
+                assert float(metric()(y, z)) == pytest.approx(float(metric()(y, softmax(z))), abs=1e-5)
+            largest = float(metrics.Precision(top_k=1)(y, z))
+            assert float(metrics.Precision(thresholds=0.0)(y, z)) < largest - 0.05
+            assert float(metrics.Precision()(y, z)) < float(metrics.Precision()(y, softmax(z))) - 0.02
+
+
+def test_accuracy_of_independent_labels_compares_the_largest():
+    """A perfect model of several labels: BinaryAccuracy at zero is 1, the accuracy that compile chooses is not."""
+    for labels in (3, 4, 8):
+        x, _ = rows(200, width=6, seed=labels)
+        model = small(lambda labels=labels: layers.Dense(labels), loss="mse", metrics=["accuracy"])
+        z = numpy(model(x))
+        y = (z > 0).astype("float32")
+        assert float(metrics.BinaryAccuracy(threshold=0.0)(y, z)) == 1
+        chosen = model.evaluate(x, y, verbose=0)[1]
+        assert chosen == pytest.approx(float(metrics.CategoricalAccuracy()(y, z)), abs=1e-5) and chosen < 0.95
+
+
 def test_f1_of_one_unit_says_yes_to_all():
     """A perfect classifier of one unit: F1Score() is 2r / (1 + r), with a threshold 1, and accuracy cuts at 0.5."""
     for yes in (5, 20, 50, 90):
