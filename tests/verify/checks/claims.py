@@ -12,7 +12,6 @@ UNMARKED = {
     "keras-introduction/compilation",
     "keras-introduction/functional-api",
     "keras-introduction/sequential-api",
-    "keras-introduction/training",
     "training-deep-networks/batch-norm",
     "training-deep-networks/gradient-clipping",
     "training-deep-networks/initialization",

@@ -17,7 +17,6 @@ UNPROVED: dict[str, int] = {
     "keras-introduction/compilation": 4,
     "keras-introduction/functional-api": 8,
     "keras-introduction/sequential-api": 8,
-    "keras-introduction/training": 4,
     "training-deep-networks/batch-norm": 7,
     "training-deep-networks/gradient-clipping": 4,
     "training-deep-networks/initialization": 7,
