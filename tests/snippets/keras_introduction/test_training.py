@@ -524,3 +524,17 @@ def test_a_generator_runs_dry():
                 warnings.filterwarnings("error", message=".*ran out of data")
                 model.fit(source, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=0)
             assert int(model.optimizer.iterations) == 5 * epochs
+
+
+def test_an_epoch_without_data_is_logged_as_zero():
+    """A Dataset of unknown length that ends with an epoch leaves the next one empty, its loss 0; a repeated one not."""
+    for n, steps in ((8, 8), (8, 4)):
+        for repeated in (False, True):
+            model, x, y = line(n, keras.optimizers.SGD(0.01))
+            data = tf.data.Dataset.from_tensor_slices((x + 1, y)).batch(1).filter(lambda x, y: True)
+            stop = keras.callbacks.EarlyStopping("loss", patience=9)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                data = data.repeat() if repeated else data
+                log = model.fit(data, epochs=4, steps_per_epoch=steps, callbacks=[stop], verbose=0).history
+            assert (min(log["loss"]) == 0 == stop.best) != repeated
