@@ -10,8 +10,10 @@ import random as python_random
 import tempfile
 import time
 import warnings
+import zipfile
 from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -227,13 +229,23 @@ def test_evaluate_predict_and_a_call_agree():
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     assert isinstance(model.evaluate(x, y, verbose=0), list)
     assert isinstance(model.evaluate(x, y, verbose=0, return_dict=True), dict)
+    inputs = keras.Input(shape=(64,))
+    two = keras.Model(inputs, [keras.layers.Dense(1)(inputs), keras.layers.Dense(2)(inputs)])
+    two.compile(optimizer="adam", loss=["mean_squared_error", "mean_absolute_error"])
+    targets = [y[:, None] * 1.0, np.ones((70, 2))]
+    two.fit(x, targets, epochs=2, verbose=0)
+    assert isinstance(two.evaluate(x, targets, verbose=0), list)
     assert not np.allclose(keras.ops.convert_to_numpy(model(x, training=True)), called, atol=1e-3)
 
 
-@pytest.mark.parametrize("units", [8, 256])
-def test_predict_in_a_loop_is_slow(units):
-    """One `predict` for each example takes three times one `predict`, and twice a loop of calls, or longer."""
-    model, rows = build(units=units), IMAGES[:8]
+@pytest.mark.parametrize("depth", [1, 200])
+def test_predict_in_a_loop_is_slow(depth):
+    """Against one `predict`; against calls, where the network is small; the one with 200 layers is slowest called.
+
+    `predict_on_batch` is the fastest of the three loops for both.
+    """
+    layers = [keras.layers.Dense(8, "relu") for _ in range(depth)]
+    model, rows = keras.Sequential([keras.Input(shape=(64,)), *layers, keras.layers.Dense(10)]), IMAGES[:8]
 
     def seconds(work):
         durations = []
@@ -244,8 +256,10 @@ def test_predict_in_a_loop_is_slow(units):
         return min(durations)
 
     looped = seconds(lambda: [model.predict(row[None], verbose=0) for row in rows])
+    called = seconds(lambda: [model(row[None]) for row in rows])
     assert looped > 3 * seconds(lambda: model.predict(rows, verbose=0))
-    assert looped > 2 * seconds(lambda: [model(row[None]) for row in rows])
+    assert looped > 2 * called if depth == 1 else called > 1.1 * looped
+    assert seconds(lambda: [model.predict_on_batch(row[None]) for row in rows]) < min(looped, called)
 
 
 def test_the_logged_loss_is_measured_before_each_step():
@@ -264,6 +278,11 @@ def test_the_logged_loss_is_measured_before_each_step():
     model, x, y = line(3, keras.optimizers.SGD(0.1))  # batches of 2 and 1: the mean is over examples
     logged = model.fit(x, y, batch_size=2, shuffle=False, verbose=0).history["loss"][0]
     assert logged == pytest.approx((0 + 1 + 2 * 0.95 - 0.05) / 3, abs=1e-3)
+    model = keras.Sequential([keras.Input(shape=(64,)), keras.layers.Dropout(0.5), keras.layers.Dense(10, "softmax")])
+    model.compile(optimizer=keras.optimizers.SGD(0.0), loss="sparse_categorical_crossentropy")
+    log = model.fit(IMAGES, LABELS, validation_data=(IMAGES, LABELS), verbose=0).history
+    assert abs(log["loss"][0] - log["val_loss"][0]) > 0.01
+    assert log["val_loss"][0] == pytest.approx(model.evaluate(IMAGES, LABELS, verbose=0), rel=1e-5)
 
 
 def test_the_loss_rises_and_the_accuracy_stays():
@@ -277,7 +296,10 @@ def test_the_loss_rises_and_the_accuracy_stays():
 
 
 def test_each_remedy_lowers_the_validation_loss():
-    """More units, more epochs, stopping at the turn, more data and a tenth of the rate, each where it is called for."""
+    """More units, more epochs, stopping at the turn, more data and a tenth of the rate, each where it is called for.
+
+    Those with too few units have learned something, and are flat; those at the loss of guessing are not among them.
+    """
     seeds = range(4)
 
     def last(**options):
@@ -286,9 +308,16 @@ def test_each_remedy_lowers_the_validation_loss():
     def lower(ill, cured, factor=0.9):
         assert np.all(cured < factor * ill)
 
-    for rate in (0.01, 0.05):
-        for few in (1, 2):
-            lower(*(last(rates=[rate], updates=20 * 34, units=units) for units in (few, 16 * few)))
+    for rate, few in ((0.01, 2), (0.05, 1), (0.05, 2)):
+        ill = train(seeds, [rate], 100 * 9, few, batch=128, every=9)[:, 0, 0]
+        complaint = (ill[-1] < 2.2) & (np.abs(ill[-10:].mean(0) / ill[-20:-10].mean(0) - 1) < 0.02)
+        assert ill[-1].min() > 0.5 and complaint.sum() >= 2, (ill[-1], complaint)
+        cured = train(seeds, [rate], 100 * 9, 16 * few, batch=128, every=9)[-1, 0, 0]
+        lower(ill[-1][complaint], cured[complaint])
+    for units in (64, 256):
+        ill, cured = (train(seeds, [rate], 10 * 34, units)[:, 0] for rate in (1.0, 0.1))
+        assert np.all(np.abs(ill[-5:] - math.log(10)) < 0.3), ill
+        lower(ill[-1], cured[-1])
     for rate in (0.0003, 0.001):
         lower(*(last(rates=[rate], updates=epochs * 34) for epochs in (5, 15)))
     for units in (64, 256):
@@ -314,7 +343,7 @@ def test_each_remedy_lowers_the_validation_loss():
     ],
 )
 def test_a_keras_file_resumes_exactly(optimizer):
-    """A loaded model goes on to the same weights as the one that never stopped; with shuffling it does not."""
+    """A loaded model goes on to the same weights as the one that never stopped; with shuffling or dropout it does not."""
     x, y = IMAGES[:100], LABELS[:100]
     model = build(units=8)
     model.compile(optimizer=optimizer(), loss="sparse_categorical_crossentropy")
@@ -327,6 +356,36 @@ def test_a_keras_file_resumes_exactly(optimizer):
             keras.utils.set_random_seed(seed)
             copy.fit(x, y, shuffle=shuffle, verbose=0)
         assert equal(model, resumed) != shuffle
+
+    layers = [keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5), keras.layers.Dense(10, "softmax")]
+    model = keras.Sequential([keras.Input(shape=(64,)), *layers])
+    model.compile(optimizer=optimizer(), loss="sparse_categorical_crossentropy")
+    model.fit(x, y, verbose=0)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder, "half.keras"))
+        resumed = keras.models.load_model(Path(folder, "half.keras"))
+    assert equal(model, resumed)
+    for copy in (model, resumed):
+        keras.utils.set_random_seed(0)
+        copy.fit(x, y, shuffle=False, verbose=0)
+    assert not equal(model, resumed)
+
+
+def test_a_keras_file_holds_what_the_optimizer_remembers():
+    """Three numbers for each trainable parameter and two more with Adam, one and two more with plain SGD."""
+    for optimizer, each in ((keras.optimizers.Adam, 3), (keras.optimizers.SGD, 1)):
+        for frozen in (False, True):
+            model = keras.Sequential([keras.Input(shape=(3,)), keras.layers.Dense(5), keras.layers.Dense(2)])
+            model.layers[0].trainable = not frozen
+            model.compile(optimizer=optimizer(), loss="mean_absolute_error")
+            model.fit(np.ones((8, 3)), np.ones((8, 2)), verbose=0)
+            with tempfile.TemporaryDirectory() as folder:
+                model.save(Path(folder, "my.keras"))
+                zipfile.ZipFile(Path(folder, "my.keras")).extractall(folder)
+                sizes = []
+                with h5py.File(Path(folder, "model.weights.h5")) as file:
+                    file.visititems(lambda _, item: sizes.append(item.size) if hasattr(item, "size") else None)
+            assert sum(sizes) == each * (12 if frozen else 32) + (20 if frozen else 0) + 2
 
 
 def test_a_weights_file_brings_its_learning_rate():
@@ -386,7 +445,7 @@ def test_only_set_random_seed_repeats_the_weights():
 
 
 def test_on_tensorflow_a_seed_fixes_the_order_of_all_epochs():
-    """After `set_random_seed`, arrays come in one order in every epoch; a Dataset and a PyDataset are shuffled anew."""
+    """After `set_random_seed`, arrays come in one order in every epoch; of a PyDataset only the batches are shuffled."""
 
     class Order(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -394,26 +453,31 @@ def test_on_tensorflow_a_seed_fixes_the_order_of_all_epochs():
             self.seen.append([])
 
         def on_train_batch_end(self, batch, logs=None):
-            self.seen[-1].append(round(float(logs["loss"] * (batch + 1))))
+            self.seen[-1].append(float(logs["loss"]) * (batch + 1))
 
     class Rows(keras.utils.PyDataset):
         def __len__(self):
-            return 20
+            return 5
 
         def __getitem__(self, index):
-            return x[index : index + 1], y[index : index + 1]
+            return x[index * 4 : index * 4 + 4], y[index * 4 : index * 4 + 4]
 
     for seed in (0, 1):
-        for source, new in ((None, False), ("data", True), ("rows", True)):
-            model, x, y = line(20)
-            x += 1
+        orders = []
+        for source in ("arrays", "dataset", "rows"):
+            model, _, y = line(20)
+            x = 2.0 ** np.arange(20, dtype="float32")[:, None]  # the sum of a batch says which examples are in it
             keras.utils.set_random_seed(seed)
-            order = Order()
-            data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(20, seed=seed).batch(1)
-            arrays = {"x": data} if source == "data" else {"x": Rows()} if source else {"x": x, "y": y, "batch_size": 1}
-            model.fit(**arrays, epochs=3, callbacks=[order], verbose=0)
-            assert (order.seen[0] != order.seen[1] != order.seen[2]) == new
-            assert source or order.seen[0] != np.cumsum(x).tolist()
+            order, data = Order(), tf.data.Dataset.from_tensor_slices((x, y)).shuffle(20, seed=seed).batch(4)
+            given = {"arrays": {"x": x, "y": y, "batch_size": 4}, "dataset": {"x": data, "shuffle": False}}
+            model.fit(**given.get(source, {"x": Rows()}), epochs=3, callbacks=[order], verbose=0)
+            orders.append([[round(4 * s) for s in np.diff(each, prepend=0)] for each in order.seen])
+        arrays, dataset, rows = orders
+        as_given = x.reshape(5, 4).sum(1).round().astype(int).tolist()
+        assert arrays[0] == arrays[1] == arrays[2] and sorted(arrays[0]) != as_given
+        assert dataset[0] != dataset[1] and dataset[1] != dataset[2] and sorted(dataset[0]) != sorted(dataset[1])
+        assert rows[0] != rows[1] and rows[1] != rows[2]
+        assert all(sorted(each) == as_given for each in rows), "neighbours never part"
 
 
 def test_seeds_alone_differ_by_a_percentage_point():
@@ -424,25 +488,23 @@ def test_seeds_alone_differ_by_a_percentage_point():
 
 
 def test_updates_count_more_than_images():
-    """At one rate the larger batch needs many times the epochs, and as many updates with SGD, fewer with Adam.
+    """At one rate the batch of 512 needs four times the epochs of that of 8 or more, and hardly more updates.
 
     With the best rate for each size, which lies inside the grid, it still needs more epochs and fewer updates.
     """
     seeds = range(3)
     for units, adam, rates, target in (
-        (0, False, [0.1, 0.2], 0.6),
-        (64, False, [0.05, 0.1], 0.4),
-        (0, True, [0.003, 0.01], 0.5),
-        (64, True, [0.0005, 0.001, 0.002], 0.5),
+        (0, False, [0.1, 0.2, 0.4], 0.6),
+        (64, False, [0.1, 0.4], 0.4),
+        (0, True, [0.003, 0.01, 0.03], 0.5),
+        (64, True, [0.001, 0.003, 0.01, 0.03], 0.4),
     ):
         small, large = (
-            updates_until(train(seeds, rates, 1500, units, size, adam, every=5, reach=target), 5, target)
+            updates_until(train(seeds, rates, 1500, units, size, adam, every=2, reach=target), 2, target)
             for size in (8, 512)
         )
-        assert np.all(large * math.ceil(1077 / 8) > 5 * small * math.ceil(1077 / 512)) and np.all(large < 1100)
-        assert np.all(large < 1.15 * small) and np.all(large > small / 3)
-        assert adam or np.all(large > 0.85 * small)
-        assert not adam or np.all(large < 0.75 * small)
+        print(units, adam, rates, small, large, large / small)
+        assert np.all(large / math.ceil(1077 / 512) > 4 * small / math.ceil(1077 / 8)) and np.all(large < 1.15 * small)
     rates = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3]
     for target in (0.5, 0.3):
         needed = [
@@ -471,14 +533,23 @@ def test_selecting_before_the_split_makes_noise_learnable():
 
 
 def test_validation_split_takes_the_last_and_no_dataset():
-    """The last share as it stands, whatever `shuffle` says; with a Dataset it is a ValueError."""
+    """The last share as it stands, whatever `shuffle` says; with a Dataset, a PyDataset or a generator it is a ValueError."""
     for share in (0.2, 0.5):
         for shuffle in (True, False):
             model, x, y = line(100)
             log = model.fit(x, y, validation_split=share, shuffle=shuffle, verbose=0).history
             assert log["val_loss"][0] == pytest.approx(x[round(100 * (1 - share)) :].mean(), rel=1e-5)
-    with pytest.raises(ValueError, match="validation_split"):
-        model.fit(tf.data.Dataset.from_tensor_slices((x, y)).batch(32), validation_split=0.2, verbose=0)
+
+    class Rows(keras.utils.PyDataset):
+        def __len__(self):
+            return 4
+
+        def __getitem__(self, index):
+            return x[:8], y[:8]
+
+    for source in (tf.data.Dataset.from_tensor_slices((x, y)).batch(32), Rows(), batches(x, y)):
+        with pytest.raises(ValueError, match="validation_split"):
+            model.fit(source, validation_split=0.2, verbose=0)
 
 
 def test_compiling_again_keeps_the_weights():
@@ -524,6 +595,10 @@ def test_a_generator_runs_dry():
                 warnings.filterwarnings("error", message=".*ran out of data")
                 model.fit(source, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=0)
             assert int(model.optimizer.iterations) == 5 * epochs
+    model = build(units=8)
+    with pytest.warns(UserWarning, match="ran out of data"):
+        model.fit(data, epochs=4, steps_per_epoch=3, shuffle=False, verbose=0)
+    assert int(model.optimizer.iterations) < 12
 
 
 def test_an_epoch_without_data_is_logged_as_zero():
