@@ -308,7 +308,7 @@ def test_each_remedy_lowers_the_validation_loss():
     def lower(ill, cured, factor=0.9):
         assert np.all(cured < factor * ill)
 
-    for rate, few in ((0.01, 2), (0.05, 1), (0.05, 2)):
+    for rate, few in ((0.01, 2), (0.02, 1), (0.05, 1)):
         ill = train(seeds, [rate], 100 * 9, few, batch=128, every=9)[:, 0, 0]
         complaint = (ill[-1] < 2.2) & (np.abs(ill[-10:].mean(0) / ill[-20:-10].mean(0) - 1) < 0.02)
         assert ill[-1].min() > 0.5 and complaint.sum() >= 2, (ill[-1], complaint)
@@ -504,7 +504,6 @@ def test_updates_count_more_than_images():
             updates_until(train(seeds, rates, 1500, units, size, adam, every=2, reach=target), 2, target)
             for size in (8, 512)
         )
-        print(units, adam, rates, small, large, large / small)
         assert np.all(large / math.ceil(1077 / 512) > 4 * small / math.ceil(1077 / 8)) and np.all(large < 1.15 * small)
     rates = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3]
     for target in (0.5, 0.3):
