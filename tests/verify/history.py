@@ -10,7 +10,7 @@ from course.page import Page
 from course.project import ROOT
 from course.reading import PageReader
 
-from tests.verify.checks.translation import recorded_digests, section_digests
+from tests.verify.checks.translation import recorded_digests, section_digests, section_texts
 
 
 def changes(page: Page, english: Page) -> Iterator[str]:
@@ -18,7 +18,7 @@ def changes(page: Page, english: Page) -> Iterator[str]:
 
     Words between [- and -] went, those between {+ and +} came. Where git has no such English, it is that of today.
     """
-    recorded, today = recorded_digests(page), english.sections()
+    recorded, today = recorded_digests(page), section_texts(english)
     if not recorded:
         yield f"{page.file} is new: it was not marked as true to any English before"
         return
@@ -40,7 +40,7 @@ def _earlier_sections(english: Page, wanted: dict[str, str]) -> dict[str, str]:
     reader = PageReader()
     for commit in _git("log", "--format=%H", "--", str(english.file)).split() if wanted else ():
         page = reader.read(english.file, _git("show", f"{commit}:./{english.file}"))
-        digests, sections = section_digests(page), page.sections()
+        digests, sections = section_digests(page), section_texts(page)
         found |= {id: sections[id] for id, digest in wanted.items() if digests.get(id) == digest}
         if found.keys() == wanted.keys():
             break

@@ -118,10 +118,15 @@ def recorded_digests(page: Page) -> dict[str, str]:
     return {str(id): str(digest) for id, digest in recorded.items()} if isinstance(recorded, dict) else {}
 
 
-def section_digests(page: Page) -> dict[str, str]:
-    """Return the digests of the front matter, of what stands above all headings, and, by id, of each section."""
+def section_texts(page: Page) -> dict[str, str]:
+    """Return the front matter, what stands above all headings, and, by id, each section."""
     texts = {FRONT_MATTER: json.dumps(page.front_matter, sort_keys=True), OPENING: page.opening(), **page.sections()}
-    return {id: hashlib.sha256(text.encode()).hexdigest()[:8] for id, text in texts.items() if id and text}
+    return {id: text for id, text in texts.items() if id and text}
+
+
+def section_digests(page: Page) -> dict[str, str]:
+    """Return the digests of those texts."""
+    return {id: hashlib.sha256(text.encode()).hexdigest()[:8] for id, text in section_texts(page).items()}
 
 
 def _say(part: Part | None) -> str:
