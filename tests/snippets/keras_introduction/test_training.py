@@ -269,7 +269,7 @@ def test_the_logged_loss_is_measured_before_each_step():
 def test_the_loss_rises_and_the_accuracy_stays():
     """Long past the turn of the validation loss, accuracy on clean digits is less than a point lower."""
     for units, rates in ((64, [0.005, 0.01, 0.02]), (128, [0.01])):
-        curve = train(range(4), rates, 80 * 34, units)
+        curve = train(range(3), rates, 80 * 34, units)
         turn = curve[:, 0].argmin(0)
         at_turn = [np.take_along_axis(curve[:, i], turn[None], 0)[0] for i in (0, 1)]
         assert np.all(curve[-1, 0].mean(-1) > 1.05 * at_turn[0].mean(-1))
@@ -432,8 +432,8 @@ def test_updates_count_more_than_images():
     for units, adam, rates, target in (
         (0, False, [0.1, 0.2], 0.6),
         (64, False, [0.05, 0.1], 0.4),
-        (0, True, [0.003, 0.01], 0.5),
-        (64, True, [0.0005, 0.001, 0.002], 0.5),
+        (0, True, [0.005, 0.01], 0.5),
+        (64, True, [0.0007, 0.002], 0.5),
     ):
         small, large = (
             updates_until(train(seeds, rates, 1500, units, size, adam, every=5, reach=target), 5, target)
@@ -446,7 +446,7 @@ def test_updates_count_more_than_images():
     rates = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3]
     for target in (0.5, 0.3):
         needed = [
-            updates_until(train(seeds, rates, 400, 64, size, every=2, reach=target), 2, target) for size in (8, 512)
+            updates_until(train(seeds, rates, 120, 64, size, every=2, reach=target), 2, target) for size in (8, 512)
         ]
         for each in needed:
             assert 0 < each.argmin() < len(rates) - 1
@@ -518,12 +518,12 @@ def test_a_generator_runs_dry():
         with pytest.warns(UserWarning, match="ran out of data"):
             model.fit(batches(x, y), epochs=epochs, shuffle=False, verbose=0)
         assert 5 < int(model.optimizer.iterations) <= 5 + 4 * (epochs - 1) < 5 * epochs
-        for source, steps in ((batches(x, y, forever=True), 5), (data, None), (Batches(), None)):
-            model = build(units=8)
-            with warnings.catch_warnings():
-                warnings.filterwarnings("error", message=".*ran out of data")
-                model.fit(source, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=0)
-            assert int(model.optimizer.iterations) == 5 * epochs
+    for source, steps in ((batches(x, y, forever=True), 5), (data, None), (Batches(), None)):
+        model = build(units=8)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*ran out of data")
+            model.fit(source, epochs=3, steps_per_epoch=steps, shuffle=False, verbose=0)
+        assert int(model.optimizer.iterations) == 15
 
 
 def test_an_epoch_without_data_is_logged_as_zero():
