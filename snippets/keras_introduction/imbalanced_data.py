@@ -148,8 +148,9 @@ def main():
     weights = balanced(train[1])
     print({k: round(float(w), 2) for k, w in weights.items()})
     #> {0: 0.55, 1: 5.17}
-    by_class, by_example = build(), build()
+    by_class = build()
     by_class.fit(*train, epochs=3, class_weight=weights, verbose=0)
+    by_example = build()
     by_example.fit(*train, epochs=3, verbose=0,
                    sample_weight=np.where(train[1], weights[1], weights[0]))
     print([np.array_equal(*pair) for pair in zip(

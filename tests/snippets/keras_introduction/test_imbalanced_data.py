@@ -316,7 +316,7 @@ def test_weights_hardly_change_the_ranking_of_trained_networks():
 
 
 def test_weights_help_the_ranking_in_short_training():
-    """After the first epochs the average precision with weights is higher; after many the difference is gone."""
+    """After the first epochs it is higher with weights, or at three times the rate; after many the gain is gone."""
     largest = 0
     for options, early in (
         ({"noise": 0.0, "rate": 0.001, "epochs": 60}, 2),
@@ -329,7 +329,9 @@ def test_weights_help_the_ranking_in_short_training():
         assert mean > 3 * error
         largest = max(largest, mean)
         assert np.mean(aps(q[-1], y) - aps(p[-1], y)) < 0.03 < mean
-    assert largest > 0.2
+        fast = train(1, **{**options, "rate": 3 * options.get("rate", 0.003)})[1]
+        assert np.mean(aps(fast[early], y) - aps(p[early], y)) > 0.03
+    assert largest > 0.25
 
 
 def test_the_effect_of_weights_fades():
