@@ -16,6 +16,7 @@ from snippets.training_deep_networks.optimizers import (
     RULES,
     SignMomentum,
     adam,
+    bowl_gradient,
     build,
     descend,
     digits,
@@ -554,18 +555,27 @@ def test_muon_takes_what_has_two_axes():
     words = keras.layers.Embedding(7, 5)
     words.build((None,))
     weights = [*keras.Model(inputs, outputs).trainable_variables, *words.trainable_variables]
-    for exclude in ([], ["bias", "classes"]):
+
+    def taken(weights, exclude):
         muon = keras.optimizers.Muon(exclude_layers=exclude)
         muon.apply([keras.ops.ones_like(w) for w in weights], weights)
-        velocities = sum("velocity" in v.name for v in muon.variables)
-        two = [w for w in weights if len(w.shape) == 2 and "embedding" not in w.path]
-        mine = [w.path for w in two if not any(word in w.path for word in exclude)]
-        assert len(weights) - velocities == len(mine)
-        if exclude:
-            assert mine == ["dense/kernel"]
-        else:
-            assert {"attention/query/bias", "dense/kernel", "classes/kernel"} <= set(mine)
-            assert not any("conv" in path or path == "attention/query/kernel" for path in mine)
+        adams = [v.name for v in muon.variables if v.name.endswith("_velocity")]
+        mine = [w.path for w in weights if w.path.replace("/", "_") + "_velocity" not in adams]
+        assert len(mine) + len(adams) == len(weights)
+        return mine
+
+    mine = taken(weights, [])
+    assert mine == [w.path for w in weights if len(w.shape) == 2 and "embedding" not in w.path]
+    assert {"attention/query/bias", "dense/kernel", "classes/kernel"} <= set(mine)
+    assert taken(weights, ["bias", "classes"]) == ["dense/kernel"]
+    inputs = keras.Input(shape=(4, 16))
+    hidden = keras.layers.MultiHeadAttention(num_heads=2, key_dim=8, name="attention")(inputs, inputs)
+    block = keras.Model(inputs, keras.layers.Dense(16, name="dense")(hidden))
+    assert taken(block.trainable_variables, ["bias", "classes"]) == ["dense/kernel"], "the model of the page"
+    for layer in (keras.layers.LSTM(5), keras.layers.GRU(5)):
+        model = keras.Sequential([keras.Input(shape=(4, 3)), layer, keras.layers.Dense(3, name="classes")])
+        names = [path.split("/")[-1] for path in taken(model.trainable_variables, ["bias", "classes"])]
+        assert names == ["kernel", "recurrent_kernel"], layer.name
 
 
 def test_an_optimizer_of_ones_own_has_to_be_registered(tmp_path):
@@ -582,8 +592,25 @@ def test_an_optimizer_of_ones_own_has_to_be_registered(tmp_path):
         else:
             with pytest.raises(TypeError, match="Could not locate class"):
                 keras.saving.load_model(tmp_path / "model.keras")
-    paths = [keras_descend(o, bowl, START, 30) for o in (SignMomentum(0.01), keras.optimizers.Lion(0.01))]
-    assert np.abs(paths[0] - paths[1]).max() < 1e-6
+
+
+def test_lion_mixes_with_the_old_momentum():
+    class Wrong(SignMomentum):
+        def update_step(self, gradient, variable, learning_rate):
+            m = self.m[self._get_variable_index(variable)]
+            self.assign(m, self.beta_2 * m + (1 - self.beta_2) * gradient)
+            mix = self.beta_1 * m + (1 - self.beta_1) * gradient
+            rate = keras.ops.cast(learning_rate, variable.dtype)
+            self.assign_sub(variable, rate * keras.ops.sign(mix))
+
+    for rate in (0.01, 0.03):
+        for gradient, start in ((bowl_gradient, np.zeros(5, "float32")), (bowl, START)):
+            lion, right, wrong = (
+                keras_descend(make(rate), gradient, start, 60) for make in (keras.optimizers.Lion, SignMomentum, Wrong)
+            )
+            assert np.allclose(right, lion, atol=1e-6)
+            if gradient is bowl_gradient:
+                assert np.allclose(wrong, lion, atol=1e-6) == (rate == 0.01), "the check of the page"
 
 
 def test_keras_stores_the_point_ahead_of_the_textbooks_nesterov():
