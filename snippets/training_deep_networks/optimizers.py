@@ -477,7 +477,7 @@ def main():
     # --8<-- [start:solution-3]
     start = np.zeros(5, "float32")
     paths = [keras_descend(optimizer, bowl_gradient, start, 60)
-             for optimizer in (SignMomentum(0.01), keras.optimizers.Lion(0.01))]
+             for optimizer in (SignMomentum(0.03), keras.optimizers.Lion(0.03))]
     print("same as keras.optimizers.Lion:", np.allclose(*paths, atol=1e-6))
     #> same as keras.optimizers.Lion: True
     with tempfile.TemporaryDirectory() as folder:
