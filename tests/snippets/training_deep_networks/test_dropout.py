@@ -302,6 +302,15 @@ def test_both_are_at_least_as_good_as_stopping_alone():
         assert lost.mean() > 2 * error(lost)
 
 
+def test_a_short_patience_stops_dropout_too_early():
+    """With a patience of 3, three layers of 64 units lose to early stopping alone, and to waiting for their best."""
+    for wrong in (0.15, 0.3):
+        options = dict(every=1, wrong=wrong, units=(64, 64, 64), epochs=50, rate=0.002)
+        _, _, best, stopped = experiment(RATES[::2], seeds=5, **options)
+        for loss in (stopped[0] - stopped[1], best[1] - stopped[1]):
+            assert loss.mean() > 0.01 and loss.mean() > 2 * error(loss)
+
+
 def test_dropout_postpones_memorizing():
     """Trained far longer, the network with dropout reproduces the wrong labels too and loses test accuracy."""
     for options in (dict(units=(64,), epochs=250, rate=0.006), dict(units=(256,), epochs=60, rate=0.006)):
