@@ -9,10 +9,13 @@ measures what the batch size does.
 
 # --8<-- [start:imports]
 import math
+import os
 import tempfile
 import textwrap
 import zipfile
 from pathlib import Path
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # no log of TensorFlow's C++
 
 import keras
 import matplotlib.pyplot as plt
