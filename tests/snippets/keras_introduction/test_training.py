@@ -484,10 +484,10 @@ def test_on_tensorflow_a_seed_fixes_the_order_of_all_epochs():
 
 
 def test_seeds_alone_differ_by_a_percentage_point():
-    """On one split ten seeds end at validation accuracies a point apart or more, at two rates and three sizes."""
-    for units, rates, epochs in ((64, [0.001, 0.01], 20), (32, [0.01], 10), (128, [0.01], 10)):
-        accuracies = train(range(10), rates, epochs * 34, units, one_split=True)[-1, 1]
-        assert np.all(np.ptp(accuracies, axis=-1) >= 0.01)
+    """On one split ten seeds end at validation accuracies a point apart or more, at two rates and two lengths."""
+    curve = train(range(10), [0.001, 0.01], 20 * 34, one_split=True)[:, 1]
+    for epochs in (10, 20):
+        assert np.all(np.ptp(curve[epochs - 1], axis=-1) >= 0.01)
 
 
 def test_updates_count_more_than_images():
@@ -497,9 +497,9 @@ def test_updates_count_more_than_images():
     """
     seeds = range(2)
     for units, adam, rates, target in (
-        (0, False, [0.1, 0.2, 0.4], 0.6),
+        (0, False, [0.2, 0.4], 0.6),
         (64, False, [0.1, 0.4], 0.4),
-        (0, True, [0.003, 0.01, 0.03], 0.5),
+        (0, True, [0.01, 0.03], 0.5),
         (64, True, [0.001, 0.003, 0.01, 0.03], 0.4),
     ):
         small, large = (
@@ -557,13 +557,12 @@ def test_validation_split_takes_the_last_and_no_dataset():
 def test_compiling_again_keeps_the_weights():
     """A second `fit` goes on, also for the optimizer; `compile` begins the optimizer anew and keeps the weights."""
     x, y = IMAGES[:100], LABELS[:100]
-    for seed in (0, 1):
-        model = build(units=8, learning_rate=0.01, seed=seed)
-        first, second = (model.fit(x, y, epochs=3, verbose=0).history["loss"] for _ in range(2))
-        assert max(second) < min(first) and int(model.optimizer.iterations) == 24
-        before = model.get_weights()
-        model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-        assert all(map(np.array_equal, before, model.get_weights())) and int(model.optimizer.iterations) == 0
+    model = build(units=8, learning_rate=0.01)
+    first, second = (model.fit(x, y, epochs=3, verbose=0).history["loss"] for _ in range(2))
+    assert max(second) < min(first) and int(model.optimizer.iterations) == 24
+    before = model.get_weights()
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    assert all(map(np.array_equal, before, model.get_weights())) and int(model.optimizer.iterations) == 0
 
 
 def test_the_message_blames_x_when_y_is_a_list():
