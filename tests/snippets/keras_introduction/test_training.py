@@ -23,7 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from threadpoolctl import threadpool_limits
 
-from snippets.keras_introduction.training import batches, build, run_epoch, softmax
+from snippets.keras_introduction.training import ImageBatches, batches, build, run_epoch, softmax
 
 IMAGES, LABELS = load_digits(return_X_y=True)
 IMAGES = (IMAGES / 16).astype("float32")
@@ -428,6 +428,45 @@ def test_an_h5_file_with_a_short_loss_cannot_be_loaded():
             loaded.compile(optimizer="adam", loss=loss)
             loaded.save(Path(folder, "new.keras"))
             assert equal(model, keras.models.load_model(Path(folder, "new.keras")))
+
+
+def test_a_pydataset_brings_each_example_once_an_epoch():
+    """Each example once an epoch, in other batches."""
+    for size, n in ((32, 100), (7, 50)):
+        x, y = IMAGES[:n], LABELS[:n]
+        x = x + np.arange(n, dtype="float32")[:, None] / 1000  # no two alike
+        epochs = [set()]  # of batches; the first is what fit looks at before it begins
+
+        class Watched(ImageBatches):
+            def __getitem__(self, index, epochs=epochs):
+                images, labels = super().__getitem__(index)
+                epochs[-1].add(frozenset(np.round(images[:, 0] * 1000).astype(int)))
+                return images, labels
+
+            def on_epoch_end(self, epochs=epochs):
+                super().on_epoch_end()
+                epochs.append(set())
+
+        model = build(units=8)
+        model.fit(Watched(x, y, size, shuffle=True), epochs=3, verbose=0)
+        assert int(model.optimizer.iterations) == 3 * -(-n // size)
+        whole = sorted(np.round(x[:, 0] * 1000).astype(int))
+        assert all(sorted(one for batch in epoch for one in batch) == whole for epoch in epochs[-4:-1])
+        assert len({frozenset(epoch) for epoch in epochs[-4:-1]}) == 3
+
+
+def test_a_shuffling_pydataset_shuffles_predictions():
+    """In order `evaluate` and `predict` give what they give for arrays; shuffled, the same rows in another order."""
+    for size, n in ((32, 100), (7, 50)):
+        x, y = IMAGES[:n], LABELS[:n]
+        model = build(units=8)
+        expected = model.predict(x, verbose=0)
+        for shuffle in (False, True):
+            data = ImageBatches(x, y, size, shuffle)
+            assert model.evaluate(data, verbose=0) == pytest.approx(model.evaluate(x, y, verbose=0), rel=1e-4)
+            predicted = model.predict(data, verbose=0)
+            assert np.allclose(predicted, expected, atol=1e-5) == (not shuffle)
+            assert np.sort(predicted, axis=0) == pytest.approx(np.sort(expected, axis=0), abs=1e-5)
 
 
 def test_only_set_random_seed_repeats_the_weights():
