@@ -11,7 +11,6 @@ UNMARKED = {
     "keras-introduction/callbacks",
     "keras-introduction/functional-api",
     "training-deep-networks/batch-norm",
-    "training-deep-networks/gradient-clipping",
     "training-deep-networks/initialization",
     "training-deep-networks/lr-schedules",
 }

@@ -16,7 +16,6 @@ UNPROVED: dict[str, int] = {
     "keras-introduction/callbacks": 1,
     "keras-introduction/functional-api": 8,
     "training-deep-networks/batch-norm": 7,
-    "training-deep-networks/gradient-clipping": 4,
     "training-deep-networks/initialization": 7,
     "training-deep-networks/lr-schedules": 3,
 }
