@@ -10,7 +10,6 @@ from course.project import ROOT
 UNMARKED = {
     "keras-introduction/callbacks",
     "keras-introduction/functional-api",
-    "training-deep-networks/gradient-clipping",
     "training-deep-networks/lr-schedules",
 }
 

@@ -15,7 +15,6 @@ from tests.verify.run.result import Result
 UNPROVED: dict[str, int] = {
     "keras-introduction/callbacks": 1,
     "keras-introduction/functional-api": 8,
-    "training-deep-networks/gradient-clipping": 4,
     "training-deep-networks/lr-schedules": 3,
 }
 
