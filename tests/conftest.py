@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from tests import unchanged
 from tests.built_site import build, free_port, serve
 from tests.completeness import not_run
-from tests.together import Together
+from tests.together import Together, place_of
 from tests.verify import commands
 from tests.verify.checks.sections import snippet_files
 from tests.verify.course import Course
@@ -131,7 +131,7 @@ def pytest_generate_tests(metafunc):
 def pytest_collection_modifyitems(config, items):
     passed_by = [item for item in items if is_passed_by(config, item.nodeid)]
     config.hook.pytest_deselected(items=passed_by)
-    items[:] = [item for item in items if item not in passed_by]
+    items[:] = sorted((item for item in items if item not in passed_by), key=place_of)
 
 
 def is_passed_by(config, test):
