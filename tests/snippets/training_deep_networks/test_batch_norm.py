@@ -144,6 +144,9 @@ def test_a_bias_before_it_changes_nothing_and_a_scale_little():
         assert other == pytest.approx(y, abs=1e-3)
         assert by_kernel == pytest.approx(slope / c, rel=0.01, abs=0.01)
         assert np.abs(by_bias).max() < 1e-4 * np.abs(slope).max()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(norm(tf.nn.relu(x @ kernel + bias), training=True) * dy)
+    assert np.abs(tape.gradient(loss, bias)).max() > 0.1 * np.abs(slope).max(), "with an activation between it counts"
 
 
 def test_few_steps_leave_the_start_in_the_averages():
@@ -214,10 +217,12 @@ def test_a_frozen_layer_is_in_inference_mode():
 def test_training_false_in_a_graph_is_overridden():
     """By `fit` and by a call with training=True; frozen normalizations hold, a frozen base too."""
     x = digits()[0][:64]
-    for frozen in ("nothing", "norms", "base"):
+    for frozen in ("nothing", "norms", "base", "norms and then undone"):
         base = build(seed=1)
-        for layer in {"nothing": [], "norms": norms_of(base), "base": [base]}[frozen]:
+        for layer in [base] if frozen == "base" else [] if frozen == "nothing" else norms_of(base):
             layer.trainable = False
+        if "undone" in frozen:
+            base.trainable = True
         inputs = keras.Input((8, 8, 1))
         model = keras.Model(inputs, layers.Dense(2)(base(inputs, training=False)))
         model.compile(optimizer="sgd", loss="mse")
@@ -225,7 +230,7 @@ def test_training_false_in_a_graph_is_overridden():
             before = [norm.moving_mean.numpy() for norm in norms_of(base)]
             use(model)
             moved = [not np.array_equal(b, n.moving_mean) for b, n in zip(before, norms_of(base), strict=True)]
-            assert moved == [frozen == "nothing"] * 2
+            assert moved == [frozen in ("nothing", "norms and then undone")] * 2
 
 
 SHAPES = ((6, 32), (4, 64))
