@@ -210,7 +210,11 @@ def main():
         print(f"Epoch {epoch}/25", *(
             f"- {name}: {values[epoch - 1]:.2f}"
             for name, values in log.items()))
-    #~
+    #~ Epoch 1/25 - accuracy: 0.30 - loss: 2.04 - val_accuracy: 0.45 - val_loss: 1.81
+    #~ Epoch 3/25 - accuracy: 0.68 - loss: 1.25 - val_accuracy: 0.63 - val_loss: 1.50
+    #~ Epoch 5/25 - accuracy: 0.72 - loss: 1.07 - val_accuracy: 0.63 - val_loss: 1.50
+    #~ Epoch 10/25 - accuracy: 0.78 - loss: 0.77 - val_accuracy: 0.61 - val_loss: 1.61
+    #~ Epoch 25/25 - accuracy: 0.94 - loss: 0.24 - val_accuracy: 0.57 - val_loss: 2.24
     # --8<-- [end:without]
 
     # --8<-- [start:with]
@@ -221,11 +225,12 @@ def main():
               callbacks=[stopper], verbose=0)
     print("best epoch:", stopper.best_epoch, "last epoch:",
           stopper.stopped_epoch)
-    #~
+    #~ best epoch: 4 last epoch: 14
     for name, trained in (("without", without), ("with", model)):
         print(f"test accuracy {name} early stopping: "
               f"{trained.evaluate(*test, verbose=0)[1]:.2f}")
-    #~
+    #~ test accuracy without early stopping: 0.76
+    #~ test accuracy with early stopping: 0.88
     # --8<-- [end:with]
 
     # --8<-- [start:figure]
@@ -243,13 +248,20 @@ def main():
     # --8<-- [start:hooks]
     build().fit(*train, batch_size=150, epochs=1, validation_data=validation,
                 callbacks=[Recorder()], verbose=0)
-    #>
+    #> train begin {'verbose': 0, 'epochs': 1, 'steps': 2}
+    #>   epoch 0 begin
+    #>     batch 0 end: accuracy loss
+    #>     batch 1 end: accuracy loss
+    #>     validation end: accuracy loss
+    #>   epoch 0 end: accuracy loss val_accuracy val_loss
+    #> train end: accuracy loss val_accuracy val_loss
     # --8<-- [end:hooks]
 
     # --8<-- [start:same-as-keras]
     print("rule: ", patience_rule(log["val_loss"], patience=10))
+    #> rule:  (4, 14)
     print("Keras:", (stopper.best_epoch, stopper.stopped_epoch))
-    #~
+    #~ Keras: (4, 14)
     random, same = np.random.default_rng(0), 0
     for _ in range(50):
         walk = np.cumsum(random.normal(-0.05, 1.0, size=30)).tolist()
@@ -258,7 +270,7 @@ def main():
                     start_from_epoch=int(random.integers(0, 6)))
         same += patience_rule(walk, **rule) == replay(walk, **rule)
     print(same, "of 50 random curves: the same two epochs")
-    #>
+    #> 50 of 50 random curves: the same two epochs
     # --8<-- [end:same-as-keras]
 
     # --8<-- [start:settings]
@@ -267,7 +279,11 @@ def main():
                  dict(patience=3, min_delta=0.05),
                  dict(patience=3, start_from_epoch=5)):
         print(rule, "best {}, last {}".format(*replay(losses, **rule)))
-    #>
+    #> {'patience': 0} best 4, last 5
+    #> {'patience': 1} best 4, last 5
+    #> {'patience': 3} best 6, last 9
+    #> {'patience': 3, 'min_delta': 0.05} best 2, last 5
+    #> {'patience': 3, 'start_from_epoch': 5} best 6, last 9
     # --8<-- [end:settings]
 
     # --8<-- [start:checkpoint]
@@ -279,7 +295,7 @@ def main():
     saved_log = model.fit(*train, epochs=4, validation_data=validation,
                           callbacks=[best_only, every], verbose=0).history
     print([file.name for file in sorted((folder / "epochs").iterdir())])
-    #~
+    #~ ['01_1.7.keras', '02_1.7.keras', '03_1.5.keras', '04_1.5.keras']
     # --8<-- [end:checkpoint]
 
     # --8<-- [start:load-best]
@@ -290,7 +306,7 @@ def main():
     more = best_model.fit(*train, epochs=1, verbose=0)
     steps = int(best_model.optimizer.iterations)
     print("epochs of 10 steps, this one included:", steps / 10)
-    #~
+    #~ epochs of 10 steps, this one included: 4.0
     # --8<-- [end:load-best]
 
     # --8<-- [start:plateau]
@@ -301,13 +317,14 @@ def main():
         *train, epochs=15, validation_data=validation,
         callbacks=[plateau], verbose=0).history
     print("rates:", [f"{rate:.4f}" for rate in log_reduced["learning_rate"][::3]])
-    #~
+    #~ rates: ['0.0100', '0.0100', '0.0100', '0.0020', '0.0004']
     for name, history in (("without", log), ("with", log_reduced)):
         losses = history["val_loss"][:15]
         print(f"{name}: best val_loss {min(losses):.2f}, last {losses[-1]:.2f}")
-    #~
+    #~ without: best val_loss 1.50, last 1.80
+    #~ with: best val_loss 1.50, last 1.59
     print(f"test accuracy: {reduced.evaluate(*test, verbose=0)[1]:.2f}")
-    #~
+    #~ test accuracy: 0.86
     # --8<-- [end:plateau]
 
     # --8<-- [start:crash]
@@ -349,10 +366,11 @@ def main():
                    stopper,
                    keras.callbacks.CSVLogger(folder / "after.csv")]).history
     print("stopped early:", len(log["val_mcc"]) < 25)
-    #>
+    #> stopped early: True
     for name in ("before.csv", "after.csv"):
         print((folder / name).read_text().splitlines()[0])
-    #>
+    #> epoch,accuracy,loss,val_accuracy,val_loss
+    #> epoch,accuracy,loss,val_accuracy,val_loss,val_mcc
     # --8<-- [end:score-use]
 
     # --8<-- [start:score-test]
@@ -384,7 +402,10 @@ def main():
                   for ends in (last, best)]
         print(f"{patience:8} {np.mean(last + 1):7.1f} "
               f"{np.mean(scores[0]):13.3f} {np.mean(scores[1]):13.3f}")
-    #~
+    #~        1     4.3         0.868         0.867
+    #~        3     7.0         0.852         0.867
+    #~        6    10.0         0.828         0.867
+    #~       12    12.0         0.820         0.867
     # --8<-- [end:table]
 
     # --8<-- [start:no-validation]
@@ -397,7 +418,9 @@ def main():
         *train, epochs=3, callbacks=watchers, verbose=0))
     for message, count in caught.items():
         print(count, "times:", textwrap.fill(message, 60))
-    #>
+    #> 3 times: Early stopping conditioned on metric `val_loss` which is not
+    #> available. Available metrics are: accuracy,loss
+    #> 3 times: Can save best model only with val_loss available.
     # --8<-- [end:no-validation]
 
     # --8<-- [start:training-loss]
@@ -406,8 +429,9 @@ def main():
     model = build(learning_rate=0.1)
     log = model.fit(*train, epochs=10, callbacks=[stopper], verbose=0).history
     print(f"lowest loss in the log: {min(log['loss']):.2f}")
+    #> lowest loss in the log: 1.76
     print(f"of the restored model: {model.evaluate(*train, verbose=0)[0]:.2f}")
-    #~
+    #~ of the restored model: 1.73
     # --8<-- [end:training-loss]
 
     # --8<-- [start:names]
@@ -416,7 +440,10 @@ def main():
                   callbacks=[keras.callbacks.EarlyStopping("val_acc")])
     except ValueError as error:
         print(textwrap.fill(str(error), 70))
-    #>
+    #> EarlyStopping callback received monitor=val_acc, but Keras isn't able
+    #> to automatically determine whether that metric should be maximized or
+    #> minimized. Pass `mode='max'` in order to monitor based on the highest
+    #> metric value, or pass `mode='min'` in order to use the lowest value.
     # --8<-- [end:names]
 
     # --8<-- [start:reused]
@@ -429,13 +456,13 @@ def main():
                       callbacks=[checkpoint], verbose=0)
     print("the second fit saved its model:",
           (folder / "shared.keras").read_bytes() != saved)
-    #>
+    #> the second fit saved its model: True
     # --8<-- [end:reused]
 
     # --8<-- [start:resumed-again]
     again = resumed.fit(*train, epochs=2, verbose=0)
     print("epochs run:", again.epoch, again.history)
-    #>
+    #> epochs run: [] {}
     # --8<-- [end:resumed-again]
 
     # --8<-- [start:solution-1]
@@ -444,7 +471,8 @@ def main():
         rule = dict(patience=3, min_delta=min_delta)
         print(min_delta, patience_rule(losses, **rule),
               replay(losses, **rule))
-    #>
+    #> 0.0 (6, 8) (6, 8)
+    #> 0.05 (1, 4) (1, 4)
     # --8<-- [end:solution-1]
 
     # --8<-- [start:solution-2]
@@ -460,7 +488,8 @@ def main():
             rate = rule(epoch, rate)
             rates.append(f"{rate:.1e}")
         print(rule.__name__, *rates)
-    #>
+    #> compounding 8.0e-03 4.0e-03 1.0e-03 1.3e-04 7.8e-06
+    #> intended 8.0e-03 4.0e-03 2.0e-03 1.0e-03 5.0e-04
     # --8<-- [end:solution-2]
 
     # --8<-- [start:solution-3]
@@ -469,7 +498,7 @@ def main():
     log = model.fit(*train, epochs=30, verbose=0, callbacks=[
         StopAfter(seconds=12, clock=lambda: next(ticks))])
     print("batches:", int(model.optimizer.iterations), "epochs:", log.epoch)
-    #>
+    #> batches: 12 epochs: [0, 1]
     # --8<-- [end:solution-3]
 
     # --8<-- [start:solution-4]
@@ -477,7 +506,8 @@ def main():
         model.fit(*train, epochs=3, verbose=0,
                   callbacks=[KeepLast(folder / "recent")])
         print([file.name for file in sorted((folder / "recent").iterdir())])
-    #>
+    #> ['epoch-002.keras', 'epoch-003.keras']
+    #> ['epoch-002.keras', 'epoch-003.keras']
     # --8<-- [end:solution-4]
 
     # --8<-- [start:solution-5]
