@@ -302,8 +302,8 @@ def main():
     loss = best_model.evaluate(*validation, verbose=0)[0]
     print("it has the lowest val_loss:", np.isclose(loss, min(saved_log["val_loss"])))
     #> it has the lowest val_loss: True
-    more = best_model.fit(*train, epochs=1, verbose=0)
-    steps = int(best_model.optimizer.iterations)
+    best_model.fit(*train, epochs=1, verbose=0)
+    steps = int(keras.ops.convert_to_numpy(best_model.optimizer.iterations))
     print("epochs of 10 steps, this one included:", steps / 10)
     #~ epochs of 10 steps, this one included: 4.0
     # --8<-- [end:load-best]
@@ -494,7 +494,8 @@ def main():
     model = build()
     log = model.fit(*train, epochs=30, verbose=0, callbacks=[
         StopAfter(seconds=12, clock=lambda: next(ticks))])
-    print("batches:", int(model.optimizer.iterations), "epochs:", log.epoch)
+    steps = keras.ops.convert_to_numpy(model.optimizer.iterations)
+    print("batches:", int(steps), "epochs:", log.epoch)
     #> batches: 12 epochs: [0, 1]
     # --8<-- [end:solution-3]
 
