@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from tests import unchanged
 from tests.built_site import build, free_port, serve
 from tests.completeness import not_run
-from tests.together import Together
+from tests.together import Together, place_of
 from tests.verify import commands
 from tests.verify.checks.sections import snippet_files
 from tests.verify.course import Course
@@ -129,9 +129,15 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(config, items):
-    kept = [item for item in items if config.option.kept and unchanged.left_out(item.nodeid)]
-    config.hook.pytest_deselected(items=kept)
-    items[:] = [item for item in items if item not in kept]
+    passed_by = [item for item in items if is_passed_by(config, item.nodeid)]
+    config.hook.pytest_deselected(items=passed_by)
+    items[:] = sorted((item for item in items if item not in passed_by), key=place_of)
+
+
+def is_passed_by(config, test):
+    """Tell whether a test, given by its id, is left out because it passed before and nothing changed."""
+    machinery = config.option.kept and unchanged.machinery_passed(test)
+    return machinery or (not config.option.fresh and unchanged.claim_held(test))
 
 
 def expected_cost(page: Page):
@@ -188,7 +194,7 @@ def pytest_sessionfinish(session, exitstatus):
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
     if "CI" in os.environ and terminal:  # a process of pytest-xdist has none, and runs a part only
         missing = not_run([report for reports in terminal.stats.values() for report in reports])
-        stash[LEFT_OUT] = [test for test in missing if not (option.kept and unchanged.left_out(test))]
+        stash[LEFT_OUT] = [test for test in missing if not is_passed_by(session.config, test)]
         if stash[LEFT_OUT] and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         elif exitstatus == pytest.ExitCode.OK and not missing:

@@ -197,6 +197,27 @@ def test_a_pull_request_tests_the_machinery_again_only_where_that_changed(tmp_pa
     assert outcome("--kept") == (0, "2 passed")
 
 
+def test_a_pull_request_tests_the_claims_again_only_where_their_lesson_changed(tmp_path):
+    copy_project(tmp_path)
+    for file in (tmp_path / "tests").rglob("test_*.py"):
+        file.unlink()
+    claims = tmp_path / "tests/snippets/training_deep_networks/test_dropout.py"
+    claims.write_text("def test_one_claim():\n    pass\n\n\ndef test_another():\n    pass\n")
+    (tmp_path / "tests/test_sentences.py").write_text("def test_sentences():\n    pass\n")
+
+    def outcome(*options):
+        done = run_copy(tmp_path, *options, tests="tests", CI="true")
+        return done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]
+
+    assert [outcome("--kept"), outcome("--kept"), outcome()] == [
+        (0, "3 passed"),
+        (0, "1 passed, 2 deselected"),
+        (0, "3 passed"),
+    ]
+    claims.write_text("def test_one_claim():\n    pass\n\n\ndef test_another():\n    assert False\n")
+    assert [outcome("--kept"), outcome("--kept")] == [(1, "1 failed, 2 passed")] * 2
+
+
 def ci_options():
     """Return the options with which CI calls pytest."""
     last = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()[-1]

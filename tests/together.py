@@ -1,4 +1,4 @@
-"""Which tests stay in one process of pytest-xdist: those that share something dear.
+"""Which tests stay in one process of pytest-xdist, those that share something dear, and which begin first.
 
 That is the built site, a page's program, a lesson's claims, the fixtures of a file. pytest-xdist's own groups are
 suffixes of a test's id, which pytest 9 does not take.
@@ -6,6 +6,7 @@ suffixes of a test's id, which pytest 9 does not take.
 
 import re
 
+import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 SITE = re.compile(r"tests/test_(?:site|browser|notebooks)\.py::(?!test_notebook_runs)")
@@ -18,6 +19,14 @@ def group_of(test: str) -> str:
         return "site"
     page = PAGE.match(test)
     return page["name"] if page else test.partition("::")[0]
+
+
+def place_of(item: pytest.Item) -> tuple[int, int]:
+    """Return what sorts tests so that nothing long begins last: the site's, then pages, the longest first, then all."""
+    if group_of(item.nodeid) == "site":
+        return 0, 0
+    file = item.callspec.params.get("page_file") if hasattr(item, "callspec") else None
+    return (1, -file.stat().st_size) if file else (2, 0)
 
 
 class Together(LoadScopeScheduling):

@@ -58,7 +58,8 @@ def judge(y, p, threshold):
     called = p > threshold
     hits, alarms = np.sum(called & (y == 1)), np.sum(called & (y == 0))
     misses = np.sum(y) - hits
-    return hits / (hits + alarms), hits / np.sum(y), 10 * misses + alarms
+    precision = hits / max(hits + alarms, 1)
+    return precision, hits / np.sum(y), 10 * misses + alarms
 # --8<-- [end:judge]
 
 
@@ -182,7 +183,7 @@ def main():
             results = *judge(y, q, 1 / 2), average_precision(y, q), q.mean()
             rows[way, seed] = results
             if class_weight is None:
-                rows[2, seed] = *judge(y, q, y.mean()), *results[3:]
+                rows[2, seed] = *judge(y, q, data[1].mean()), *results[3:]
 
     rows[:, :, 2] /= len(y)
     # --8<-- [end:measure]
@@ -271,15 +272,15 @@ def main():
     # --8<-- [end:solution-1]
 
     # --8<-- [start:solution-2]
-    chance = np.linspace(0.01, 0.99, 99)
+    chance = np.arange(0.005, 1, 0.01)
     for miss, alarm in ((1, 1), (10, 1), (1, 4)):
         yes_is_cheaper = (1 - chance) * alarm < chance * miss
         print(f"miss {miss}, alarm {alarm}: yes from "
-              f"{chance[yes_is_cheaper][0]:.2f}, "
+              f"{chance[yes_is_cheaper][0]:.3f}, "
               f"formula {alarm / (alarm + miss):.2f}")
-    #~ miss 1, alarm 1: yes from 0.51, formula 0.50
-    #~ miss 10, alarm 1: yes from 0.10, formula 0.09
-    #~ miss 1, alarm 4: yes from 0.80, formula 0.80
+    #~ miss 1, alarm 1: yes from 0.505, formula 0.50
+    #~ miss 10, alarm 1: yes from 0.095, formula 0.09
+    #~ miss 1, alarm 4: yes from 0.805, formula 0.80
     # --8<-- [end:solution-2]
 
     # --8<-- [start:solution-3]
@@ -307,7 +308,7 @@ def main():
         print(f"{epochs} epochs: mean {q.mean():.2f}, "
               f"undone {undone(q, weights).mean():.2f}")
     #~ 3 epochs: mean 0.34, undone 0.07
-    #~ 40 epochs: mean 0.12, undone 0.07
+    #~ 40 epochs: mean 0.13, undone 0.07
     # --8<-- [end:solution-4]
 
 

@@ -142,6 +142,14 @@ def main():
     #~ test accuracy after training: 0.96
     # --8<-- [end:fit]
 
+    # --8<-- [start:loss]
+    figure, axes = plt.subplots(
+        num="loss", figsize=(5, 2.2), layout="constrained")
+    axes.plot(range(1, 6), log["loss"], "o-")
+    axes.set(xlabel="epoch", ylabel="loss", xticks=range(1, 6), ylim=0)
+    plt.show()
+    # --8<-- [end:loss]
+
     # --8<-- [start:predict]
     probabilities = model.predict(x_test[:4], verbose=0)
     print(probabilities.shape)

@@ -428,6 +428,8 @@ def main():
     # --8<-- [end:two-models]
 
     # --8<-- [start:recompiled]
+    trained = tried[0.1]
+
     def compiled_again(optimizer):
         trained.compile(optimizer=optimizer,
                         loss="sparse_categorical_crossentropy")

@@ -14,6 +14,12 @@ def test_a_formula_becomes_mathml(render):
     assert 'display="block"' in render("$$\nx < 1\n$$")
 
 
+def test_styles_stand_where_html_allows_them(render):
+    html = render(r"$\tfrac{1}{2}$, $\displaystyle\sum x$")
+    assert '<mstyle displaystyle="false"><mfrac><mn>1</mn><mn>2</mn></mfrac></mstyle>' in html
+    assert '<mstyle displaystyle="true"><mrow>' in html and "scriptlevel" not in html
+
+
 def test_punctuation_stays_with_its_formula(render):
     html = render("For $x$, and 对 $y$。")
     assert "</math>,</span>" in html and "</math>。</span>" in html

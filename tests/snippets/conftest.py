@@ -1,14 +1,10 @@
-"""The claims of the lessons: which sentences fall with a test, and the receipt of each run.
-
-A lesson whose claims all held in their last run, of the same code in the same environment, is passed by, unless
-`--fresh` asks for all.
-"""
+"""The claims of the lessons: which sentences fall with a test, and the receipt of each run."""
 
 import datetime
 from dataclasses import dataclass, field
 
 import pytest
-from course.claims import claim_tests, marks_of, read_claims_receipt, test_module, write_claims_receipt
+from course.claims import claim_tests, marks_of, test_module, write_claims_receipt
 from course.page import Page
 from course.project import ROOT
 
@@ -37,27 +33,6 @@ def lesson_of(item):
             if page.runnable:
                 stash[LESSONS].setdefault(str(ROOT / test_module(page)), Lesson([])).pages.append(page)
     return stash[LESSONS].get(str(item.path))
-
-
-def pytest_collection_modifyitems(config, items):
-    """Pass by the lessons whose claims held when they were last run."""
-    if config.option.fresh:
-        return
-    held = {}
-    for item in items:
-        lesson = lesson_of(item) if item.path.is_relative_to(ROOT / "tests/snippets") else None
-        if lesson and str(item.path) not in held:
-            receipt = read_claims_receipt(lesson.pages[0])
-            held[str(item.path)] = (
-                receipt
-                and receipt["environment"] == environment_digest()
-                and receipt["claims"].keys() == {test.claim for test in claim_tests(lesson.pages[0])}
-                and all(run["passed"] for run in receipt["claims"].values())
-            )
-    recalled = [item for item in items if held.get(str(item.path))]
-    if recalled:
-        config.hook.pytest_deselected(items=recalled)
-        items[:] = [item for item in items if not held.get(str(item.path))]
 
 
 @pytest.hookimpl(wrapper=True)

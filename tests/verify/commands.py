@@ -28,7 +28,7 @@ def write(verdicts: list[Verdict], update: bool, translated: bool) -> Iterator[s
         english = today.counterpart(page, "en")
         if page.edition == "en" or not english:
             continue
-        if bad := [str(other.page.file) for other in unsound if other.page.name == page.name]:
+        if bad := sorted(str(other.page.file) for other in unsound if other.page.name == page.name):
             yield f"{page.file}: not marked as true to its English, for this does not pass otherwise: {', '.join(bad)}"
         else:
             yield from _mark_translated(page, english)

@@ -5,6 +5,7 @@ A Markdown extension: `$…$` and `$$…$$` come from Arithmatex as `\\(…\\)` 
 
 import html
 import re
+from xml.etree import ElementTree
 
 from math_core import LatexError, LatexToMathML
 
@@ -37,7 +38,7 @@ def with_mathml(content: str) -> str:
         except LatexError as error:
             errors.append(f"the formula “{latex}” cannot be converted: {error}")
             return ""
-        mathml = mathml.replace(' scriptlevel="0"', "")  # which is so anyhow, and the HTML checker does not know it
+        mathml = _as_checked(mathml)
         # A browser would begin a line with the comma that follows a formula.
         return f'<span class="unbroken">{mathml}{match["punctuation"]}</span>' if match["punctuation"] else mathml
 
@@ -45,6 +46,19 @@ def with_mathml(content: str) -> str:
     if errors:
         raise FormulaError("\n".join(errors))
     return content
+
+
+def _as_checked(mathml: str) -> str:
+    """Return the same formula with the styles where HTML's checker knows them: on `mstyle` and `mtable` alone."""
+    formula = ElementTree.fromstring(mathml)
+    for element in [*formula.iter()]:
+        element.attrib.pop("scriptlevel", None)  # 0 always, which is so anyhow
+        if "displaystyle" in element.attrib and element.tag != "mtable":
+            style = {"displaystyle": element.attrib.pop("displaystyle")}
+            inner = ElementTree.Element(element.tag, element.attrib)
+            inner.extend(element)
+            element[:], element.tag, element.attrib = [inner], "mstyle", style
+    return ElementTree.tostring(formula, encoding="unicode", short_empty_elements=False)
 
 
 def makeExtension() -> FinishingExtension:

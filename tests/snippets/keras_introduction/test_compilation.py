@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, losses, metrics, ops
 from sklearn.datasets import load_digits
+from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 
 from snippets.keras_introduction.compilation import (
@@ -172,6 +173,13 @@ def test_the_loss_divides_by_examples_and_the_metric_by_weights():
         assert scores["accuracy"] == pytest.approx(right.mean(), rel=1e-4)
     y, z = np.random.default_rng(0).integers(0, 3, (8, 5)), np.random.default_rng(1).normal(size=(8, 5, 3))
     assert float(SPARSE()(y, z)) == pytest.approx(from_logits(y.ravel(), z.reshape(-1, 3)).sum() / 40, rel=1e-4)
+    x, y = np.array([[1, 2, 3, 0, 0], [4, 1, 0, 0, 0]]), np.array([[0, 1, 2, 0, 0], [1, 1, 2, 2, 2]])
+    keras.utils.set_random_seed(0)
+    steps = layers.LSTM(4, return_sequences=True)
+    masked = keras.Sequential([layers.Embedding(5, 4, mask_zero=True), steps, layers.Dense(3)])
+    masked.compile(loss=SPARSE())
+    each = from_logits(y.ravel(), numpy(masked(x)).reshape(-1, 3))[x.ravel() > 0]
+    assert masked.evaluate(x, y, verbose=0) == pytest.approx(each.sum() / 5, rel=1e-4)
 
 
 def test_numpy_computes_what_keras_does():
@@ -396,6 +404,38 @@ def test_f1_of_one_unit_says_yes_to_all():
             assert float(metrics.BinaryAccuracy()(y, p)) == 1
 
 
+def test_the_table_of_metrics_is_right_for_logits():
+    """Each cell gives what scikit-learn says of the decisions, or of the scores; F1Score refuses zero."""
+    for labels in (1, 4):
+        for seed in range(3):
+            random = np.random.default_rng(seed)
+            z = random.normal(-0.5, 2, (400, labels)).astype("float32")
+            y = (z + random.normal(0, 1.5, z.shape) > 0).astype("float32")
+            says = z > 0
+            assert float(metrics.BinaryAccuracy(threshold=0.0)(y, z)) == pytest.approx(np.mean(says == y), abs=1e-5)
+            for metric, score in ((metrics.Precision, precision_score), (metrics.Recall, recall_score)):
+                assert float(metric(thresholds=0.0)(y, z)) == pytest.approx(score(y.ravel(), says.ravel()), abs=1e-5)
+            f1 = numpy(metrics.F1Score(threshold=0.5)(y, 1 / (1 + np.exp(-z))))
+            assert f1 == pytest.approx(np.ravel(f1_score(y, says, average=None)[-labels:]), abs=1e-5)
+            several = {"multi_label": True} if labels > 1 else {}
+            area = float(metrics.AUC(from_logits=True, **several)(y, z))
+            assert area == pytest.approx(roc_auc_score(y, z, average="macro"), abs=0.02)
+            if labels > 1:
+                says, p = z.argmax(axis=1), softmax(z)
+                y = np.where(random.random(400) < 0.6, says, random.integers(0, 4, 400))
+                one_hot = np.eye(4, dtype="float32")[y]
+                assert float(metrics.SparseCategoricalAccuracy()(y, z)) == pytest.approx(np.mean(says == y), abs=1e-5)
+                for metric, score in ((metrics.Precision, precision_score), (metrics.Recall, recall_score)):
+                    assert float(metric(top_k=1)(one_hot, z)) == pytest.approx(
+                        score(y, says, average="micro"), abs=1e-5
+                    )
+                assert numpy(metrics.F1Score()(one_hot, z)) == pytest.approx(f1_score(y, says, average=None), abs=1e-5)
+                area = float(metrics.AUC()(one_hot, p))
+                assert area == pytest.approx(roc_auc_score(one_hot, p, average="micro"), abs=0.02)
+    with pytest.raises(ValueError, match="0 < threshold <= 1"):
+        metrics.F1Score(threshold=0.0)
+
+
 def test_fit_averages_over_moving_weights():
     """What `fit` reports is the mean over examples, each judged before its batch's step; afterwards it is higher."""
 
@@ -529,6 +569,23 @@ def test_a_layer_frozen_after_fit_learns_until_compiled():
         assert moved()
         model.compile(optimizer=optimizer, loss=SPARSE())
         assert not moved()
+
+
+def test_an_unfrozen_layer_needs_a_new_optimizer():
+    x, y = rows()
+    for optimizer in ("adam", "sgd"):
+        model = small(optimizer=optimizer)
+        model.layers[0].trainable = False
+        model.compile(optimizer=optimizer, loss=SPARSE())
+        model.fit(x, y, verbose=0)
+        model.layers[0].trainable = True
+        model.compile(optimizer=model.optimizer, loss=SPARSE())
+        with pytest.raises(ValueError, match="can only be called for the variables it was originally built with"):
+            model.fit(x, y, verbose=0)
+        model.compile(optimizer=optimizer, loss=SPARSE())
+        before = model.get_weights()[0]
+        model.fit(x, y, verbose=0)
+        assert not np.array_equal(before, model.get_weights()[0])
 
 
 def test_labels_out_of_range_raise_on_a_cpu():

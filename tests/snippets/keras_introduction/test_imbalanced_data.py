@@ -10,6 +10,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.datasets import load_digits
 from sklearn.metrics import average_precision_score
 from sklearn.model_selection import train_test_split
@@ -87,14 +88,15 @@ class Networks:
 
 
 @functools.cache
-def train(ratio, noise=0.3, rate=0.003, epochs=40, seeds=8, every=1, n=900):
+def train(ratio, noise=0.3, rate=0.003, epochs=40, seeds=8, every=1, n=900, units=32, from_share=False):
     """Return the answers on validation and test images by (time, seed, image), and their classes by (seed, image)."""
     parts = [split(seed, noise, n) for seed in range(seeds)]
     (x, y), (x_val, y_val), (x_test, y_test) = (
         [np.stack([part[which][i] for part in parts]) for i in (0, 1)] for which in range(3)
     )
     weights = np.stack([np.where(row, *reversed(weights_of(row, ratio))) for row in y])
-    networks, random = Networks(range(seeds)), np.random.default_rng(0)
+    networks, random = Networks(range(seeds), units), np.random.default_rng(0)
+    networks.variables[3] += np.float32(np.log(SHARE / (1 - SHARE)) if from_share else 0)
     answers = [], []
     for epoch in range(1, epochs + 1):
         networks.epoch(x, y, weights, rate, random)
@@ -135,20 +137,31 @@ def mean_and_error(values):
 SETTINGS = ({"noise": 0.3}, {"noise": 0.3, "rate": 0.01, "epochs": 25}, {"noise": 0.5}, {"noise": 0.15})
 
 
-def test_the_threshold_costs_no_more_than_weights():
-    """Stopped at the least validation loss, weighted or not, weights like the costs at 1/2 cost as much or more."""
+def test_the_threshold_costs_about_as_much_as_weights():
+    """Each stopped at its least validation loss, weighted with weights: a tenth more or less, and in all the same."""
     differences = []
     for options in SETTINGS:
         for miss in (3, 10, 30):
             _, p, _, y = stopped(1, **options)
             by_threshold = costs(p, y, 1 / (1 + miss), miss)
-            for judged_by in (1, miss):
-                _, q, _, _ = stopped(miss, judged_by, **options)
-                difference = (by_threshold - costs(q, y, 0.5, miss)) / costs(q, y, 0.5, miss).mean()
-                mean = np.mean(difference)
-                assert mean < 0.1
-                differences.append(mean)
-    assert np.mean(differences) < 0
+            _, q, _, _ = stopped(miss, miss, **options)
+            differences.append(np.mean(by_threshold / costs(q, y, 0.5, miss).mean() - 1))
+            assert abs(differences[-1]) < 0.12
+    assert abs(np.mean(differences)) < 0.03
+
+
+def test_own_costs_have_own_thresholds():
+    """Where each miss has a cost of its own, a threshold for each costs less than weights for the mean cost at 1/2."""
+    saved = []
+    for options in SETTINGS:
+        _, p, _, y = stopped(1, **options)
+        _, q, _, _ = stopped(8, 8, **options)
+        miss = np.exp(np.random.default_rng(0).normal(np.log(5), 1, y.shape))
+        own, weighted = (np.mean(np.where(yes, y == 0, miss * y), -1) for yes in (p > 1 / (1 + miss), q > 0.5))
+        saved.append(weighted - own)
+        assert saved[-1].mean() > 0
+    mean, error = mean_and_error(np.mean(saved, axis=0))
+    assert mean > 3 * error
 
 
 def test_stopping_by_the_unweighted_loss_undoes_weights():
@@ -198,8 +211,8 @@ def test_luck_has_the_share_as_average_precision():
         assert average_precision(y, y + 0.1 * random.random(2000)) == pytest.approx(1)
 
 
-def test_keras_area_is_close_without_ties():
-    """The metric is within 0.02 for scores that differ; for a few distinct scores it can be 0.02 away and more."""
+def test_keras_area_needs_scores_that_spread():
+    """It is within 0.02 for scores that spread; with ties 0.02 away and more, with tiny ones 0.05 and more."""
     random = np.random.default_rng(0)
     for strength in (0.0, 0.3, 1.0):
         y = (random.random(2000) < 0.1).astype(int)
@@ -217,6 +230,12 @@ def test_keras_area_is_close_without_ties():
         away.append(abs(float(metric.result()) - average_precision(y, tied)))
         assert average_precision(y, tied) == pytest.approx(average_precision_score(y, tied))
     assert max(away) > 0.02
+    for share in (0.1, 0.01):
+        y = (random.random(20_000) < share).astype(int)
+        tiny = 1 / (1 + np.exp(8 - 2 * y - random.normal(size=len(y))))
+        metric.reset_state()
+        metric.update_state(y, tiny)
+        assert abs(float(metric.result()) - average_precision_score(y, tiny)) > 0.05
 
 
 def small(loss="sparse_categorical_crossentropy", outputs=3, optimizer=None, **options):
@@ -241,6 +260,12 @@ def test_class_weight_is_sample_weight_looked_up():
             plain.fit(X, Y, verbose=0)
             assert all(map(np.array_equal, by_class.get_weights(), by_example.get_weights()))
             assert not np.array_equal(by_class.get_weights()[0], plain.get_weights()[0])
+    data = tf.data.Dataset.from_tensor_slices((X, Y)).batch(32)
+    small().fit(data, class_weight={0: 1.0, 1: 5.0, 2: 2.0}, verbose=0)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        small().fit(data, class_weight={0: 1.0, 1: 5.0}, verbose=0)
+    with pytest.raises(TypeError):
+        small().fit(data, class_weight={"0": 1.0, "1": 5.0, "2": 2.0}, verbose=0)
 
 
 def test_validation_and_metrics_ignore_weights():
@@ -306,13 +331,13 @@ def test_balanced_weights_trade_precision_for_recall():
             assert precision_heavy < precision and recall_heavy > recall + 0.05 and cost_heavy < cost
 
 
-def test_weights_hardly_change_the_ranking_of_trained_networks():
-    """Stopped at the least validation loss, weighted or not, the average precision is within 0.03 on average."""
-    for options in SETTINGS:
+def test_weights_did_not_improve_the_ranking():
+    """Each stopped at its least validation loss, weighted with weights: not higher, and at most 0.06 lower."""
+    for options in (*SETTINGS, {"units": 128, "epochs": 25}):
         _, p, _, y = stopped(1, **options)
-        for judged_by in (1, 1 / SHARE - 1):
-            _, q, _, _ = stopped(None, judged_by, **options)
-            assert abs(np.mean(aps(q, y) - aps(p, y))) < 0.03
+        _, q, _, _ = stopped(None, 1 / SHARE - 1, **options)
+        mean, error = mean_and_error(aps(q, y) - aps(p, y))
+        assert -0.06 < mean < 2 * error, (options, mean, error)
 
 
 def test_weights_help_the_ranking_in_short_training():
@@ -332,6 +357,29 @@ def test_weights_help_the_ranking_in_short_training():
         fast = train(1, **{**options, "rate": 3 * options.get("rate", 0.003)})[1]
         assert np.mean(aps(fast[early], y) - aps(p[early], y)) > 0.03
     assert largest > 0.25
+
+
+def test_a_bias_that_knows_the_share_helps_as_much():
+    """In the first epochs a plain network that begins at the share gains what balanced weights gain, or more."""
+    for options in ({"noise": 0.0, "rate": 0.001}, {"noise": 0.3}, {"noise": 0.5}):
+        for epochs in (3, 5):
+            plain, weighted, begun = (
+                train(ratio, epochs=5, from_share=share, **options)[1][epochs - 1]
+                for ratio, share in ((1, False), (None, False), (1, True))
+            )
+            y = train(1, epochs=5, **options)[3]
+            assert np.mean(aps(begun, y) - aps(weighted, y)) > -0.01 and np.mean(aps(begun, y) - aps(plain, y)) > 0.03
+
+
+def test_undone_answers_are_as_good_as_plain_ones():
+    """Stopped at the least weighted validation loss and undone: within 0.02 of a plain network's log loss."""
+    for options in SETTINGS:
+        _, p, _, y = stopped(1, **options)
+        _, q, _, _ = stopped(None, 1 / SHARE - 1, **options)
+        low, high = weights_of(split(0, options["noise"])[0][1], None)
+        repaired = undone(np.clip(q, 1e-6, 1 - 1e-6), {0: low, 1: high})
+        assert abs(np.mean(cross_entropy(repaired, y) - cross_entropy(p, y))) < 0.02
+        assert np.mean(cross_entropy(q, y) - cross_entropy(p, y)) > 0.03, "as they are they are worse"
 
 
 def test_the_effect_of_weights_fades():

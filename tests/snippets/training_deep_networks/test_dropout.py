@@ -603,6 +603,8 @@ def test_training_written_into_a_graph_is_a_default():
             assert not drops(model.predict(x, verbose=0)) and not drops(model(x, training=False))
             assert model.evaluate(x, x, verbose=0) == 0
             assert drops(model(x, training=True))
+            model.compile(optimizer=keras.optimizers.SGD(0.0), loss="mse")
+            assert model.fit(x, x, verbose=0).history["loss"][0] > 0.5, "fit drops, whatever was written"
 
 
 def test_the_subclass_stays_on():
@@ -739,3 +741,6 @@ def test_the_layer_of_the_exercise_drops_channels():
         assert not np.array_equal(y, layer(x, training=True))
         assert y.mean() == pytest.approx(1, abs=0.05)
         assert np.array_equal(layer(x), x)
+    fixed = keras.random.dropout
+    drawn = [ops.convert_to_numpy(fixed(x, 0.5, noise_shape=(50, 1, 60), seed=1)) for _ in range(2)]
+    assert np.array_equal(*drawn), "an integer in `call` draws the same mask each time"

@@ -299,8 +299,8 @@ def test_adams_first_step_is_the_rate():
         assert steps[:4] == pytest.approx([-1, 1, -1, -1], rel=0.02)
         assert abs(steps[4]) == pytest.approx(0.5, abs=0.02), "the threshold"
         assert abs(steps[5]) < 0.01
-        first = one_step(keras.optimizers.RMSprop(rate), [1.0, 10.0], np.zeros(2)) / rate
-        assert first == pytest.approx([-(0.1**-0.5)] * 2, rel=1e-3)
+        first = one_step(keras.optimizers.RMSprop(rate), [1.0, 10.0, 1e-4], np.zeros(3)) / rate
+        assert first[:2] == pytest.approx([-(0.1**-0.5)] * 2, rel=1e-3) and abs(first[2]) < 0.4
         assert abs(one_step(keras.optimizers.SGD(rate), [7.0], [0.0])[0]) == pytest.approx(7 * rate)
 
 
@@ -341,9 +341,13 @@ def test_a_large_epsilon_turns_adam_into_momentum():
         sizes = np.float32(np.logspace(-9, 0, 400))
         steps = abs(one_step(RULES[name][1](1.0), sizes, np.zeros(400)))
         half[name] = sizes[np.argmin(abs(steps - steps[-1] / 2))]
-    assert 1e-4 < half["RMSprop"] < 1e-3 and 2e-6 < half["Adam"] < 5e-6
+    at_the_threshold = one_step(keras.optimizers.RMSprop(1.0), [1e-3, 10.0], np.zeros(2))
+    assert at_the_threshold[0] / at_the_threshold[1] == pytest.approx(0.5**0.5, rel=1e-3)
+    assert 5e-4 < half["RMSprop"] < 1e-3 and 2e-6 < half["Adam"] < 5e-6
     late = replay(adam, np.tile([1e-8, 1e-7, 1e-6], (8000, 1)))[-1] / -0.01
     assert late[0] < 0.2 and late[1] == pytest.approx(0.5, abs=0.01) and late[2] > 0.8
+    late = replay(RULES["RMSprop"][0], np.tile([3e-5, 1e-7**0.5, 3e-3], (300, 1)))[-1] / -0.01
+    assert late[0] < 0.2 and late[1] == pytest.approx(0.5**0.5, abs=0.01) and late[2] > 0.95
 
 
 # Weight decay
@@ -478,6 +482,8 @@ def test_compiling_again_restarts_the_schedule():
     model.compile(optimizer=keras.optimizers.Adam(schedule), loss="sparse_categorical_crossentropy")
     assert float(model.optimizer.learning_rate) == pytest.approx(0.1)
     assert len(model.optimizer.variables) == 1
+    model.compile(loss="sparse_categorical_crossentropy")
+    assert isinstance(model.optimizer, keras.optimizers.RMSprop)
 
 
 def test_unfrozen_layers_are_unknown_to_the_old_optimizer():

@@ -14,9 +14,6 @@ from tests.verify.run.result import Result
 # Lessons in which some numbers, so many in each edition, are still to be printed, computed or left out.
 UNPROVED: dict[str, int] = {
     "keras-introduction/functional-api": 8,
-    "training-deep-networks/batch-norm": 7,
-    "training-deep-networks/gradient-clipping": 4,
-    "training-deep-networks/initialization": 7,
     "training-deep-networks/lr-schedules": 3,
 }
 
