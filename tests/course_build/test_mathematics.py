@@ -20,6 +20,11 @@ def test_styles_stand_where_html_allows_them(render):
     assert '<mstyle displaystyle="true"><mrow>' in html and "scriptlevel" not in html
 
 
+def test_functions_and_signs_of_comparison_survive(render):
+    html = render(r"$\log a < \max(b, c) \text{ and } d > e$")
+    assert "<mo>\u2061</mo>" in html and "<mo>&lt;</mo>" in html
+
+
 def test_punctuation_stays_with_its_formula(render):
     html = render("For $x$, and 对 $y$。")
     assert "</math>,</span>" in html and "</math>。</span>" in html

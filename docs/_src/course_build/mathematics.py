@@ -16,6 +16,7 @@ ARITHMATEX = re.compile(
     r"(?P<punctuation>[,.;:?!)，。、；：？！）]*)",
     re.DOTALL,
 )
+HTML_ENTITY = re.compile(r"&(?!lt;|gt;|amp;|quot;|#)\w+;")  # what XML does not know, such as &ApplyFunction;
 _converter = LatexToMathML(fancy_error=False)
 
 
@@ -50,7 +51,8 @@ def with_mathml(content: str) -> str:
 
 def _as_checked(mathml: str) -> str:
     """Return the same formula with the styles where HTML's checker knows them: on `mstyle` and `mtable` alone."""
-    formula = ElementTree.fromstring(mathml)
+    characters = HTML_ENTITY.sub(lambda entity: html.unescape(entity[0]), mathml)
+    formula = ElementTree.fromstring(characters)
     for element in [*formula.iter()]:
         element.attrib.pop("scriptlevel", None)  # 0 always, which is so anyhow
         if "displaystyle" in element.attrib and element.tag != "mtable":
