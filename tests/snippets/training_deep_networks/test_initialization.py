@@ -29,7 +29,7 @@ def digits():
 
 
 @functools.cache
-def accuracies(activation, initializer, optimizer, epochs, depth=20, seeds=4):
+def accuracies(activation, initializer, optimizer, epochs, depth=20, seeds=3):
     """Test accuracies of networks like the lesson's, trained side by side in batches of 32 at Keras' default rate."""
     x, x_test, y, y_test = digits()
 
@@ -75,9 +75,22 @@ XAVIER, HE = initializers.GlorotUniform, initializers.HeNormal
 
 def test_deep_relu_networks_learn_sooner_from_he():
     """Adam after five epochs, SGD after ten, 20 layers and more: He's are more than 0.2 ahead on average."""
-    for optimizer, epochs, depth in (("adam", 5, 20), ("adam", 4, 26), ("sgd", 10, 20)):
+    for optimizer, epochs, depth in (("adam", 5, 20), ("adam", 5, 40), ("sgd", 10, 20)):
         xavier, he = (accuracies("relu", one, optimizer, epochs, depth) for one in (XAVIER, HE))
         assert he.mean() > xavier.mean() + 0.2, (optimizer, depth)
+
+
+def test_the_default_comes_later():
+    """Adam: within ten points after 20 epochs of 20 layers; 40 layers are at guessing after five, He's are not."""
+    xavier, he = (accuracies("relu", one, "adam", 20).mean() for one in (XAVIER, HE))
+    assert xavier > 0.8 and abs(he - xavier) < 0.1, (he, xavier)
+    xavier, he = (accuracies("relu", one, "adam", 5, 40) for one in (XAVIER, HE))
+    assert xavier.max() < 0.15 and he.min() > 0.3, (he, xavier)
+
+
+def test_forty_epochs_of_sgd_are_not_enough():
+    after_forty, after_ten = (accuracies("relu", one, "sgd", epochs) for one, epochs in ((XAVIER, 40), (HE, 10)))
+    assert after_forty.mean() < after_ten.mean() - 0.1, (after_forty, after_ten)
 
 
 def test_ten_layers_are_between():
@@ -276,8 +289,8 @@ def test_a_last_layer_of_zeros_begins_at_log_k():
         model.layers[-1].kernel.assign(np.zeros((64, 10)))
         zeroed = model.evaluate(x, y, verbose=0)[0]
         assert zeroed == pytest.approx(np.log(10), rel=1e-4)
-        model.fit(x, y, epochs=8, verbose=0)
-        assert model.evaluate(x, y, verbose=0)[1] > 0.9
+        model.fit(x, y, epochs=5, verbose=0)
+        assert model.evaluate(x, y, verbose=0)[1] > 0.85
 
 
 def test_leaky_relu_keeps_half_of_one_plus_the_slope_squared():
