@@ -219,6 +219,8 @@ def test_training_false_in_a_graph_is_overridden():
     x = digits()[0][:64]
     for frozen in ("nothing", "norms", "base", "norms and then undone"):
         base = build(seed=1)
+        if "undone" in frozen:
+            base.trainable = False  # as in fine-tuning, where a frozen base is unfrozen
         for layer in [base] if frozen == "base" else [] if frozen == "nothing" else norms_of(base):
             layer.trainable = False
         if "undone" in frozen:
