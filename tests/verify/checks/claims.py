@@ -8,7 +8,6 @@ from course.project import ROOT
 
 # Lessons whose sentences are still to be marked.
 UNMARKED = {
-    "training-deep-networks/lr-schedules",
 }
 
 

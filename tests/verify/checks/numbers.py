@@ -13,7 +13,6 @@ from tests.verify.run.result import Result
 
 # Lessons in which some numbers, so many in each edition, are still to be printed, computed or left out.
 UNPROVED: dict[str, int] = {
-    "training-deep-networks/lr-schedules": 3,
 }
 
 NUMBER = re.compile(
