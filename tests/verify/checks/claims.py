@@ -6,10 +6,6 @@ from course.claims import MARK, claim_tests, marks_of, test_module
 from course.page import Page, Problem
 from course.project import ROOT
 
-# Lessons whose sentences are still to be marked.
-UNMARKED = {
-}
-
 
 def claim_problems(page: Page) -> Iterator[Problem]:
     """Yield the marks that name no test, and the tests that no sentence of the page names."""
@@ -30,9 +26,8 @@ def claim_problems(page: Page) -> Iterator[Problem]:
         if mark.claim not in known:
             message = f"this sentence is marked as tested, and {module} has no test_{mark.claim}"
             yield Problem(page.file, mark.line, message)
-    if page.name not in UNMARKED:
-        named = {mark.claim for mark in marks}
-        for test in tests:
-            if test.claim not in named:
-                message = f"no sentence of {page.file} names this test: mark one with [✓](claim:{test.claim})"
-                yield Problem(module, test.line, message)
+    named = {mark.claim for mark in marks}
+    for test in tests:
+        if test.claim not in named:
+            message = f"no sentence of {page.file} names this test: mark one with [✓](claim:{test.claim})"
+            yield Problem(module, test.line, message)

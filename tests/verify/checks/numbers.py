@@ -11,10 +11,6 @@ from course.page import Page, Problem
 from tests.verify.checks.prose import FORMULA, INLINE_CODE
 from tests.verify.run.result import Result
 
-# Lessons in which some numbers, so many in each edition, are still to be printed, computed or left out.
-UNPROVED: dict[str, int] = {
-}
-
 NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.])(?P<whole>\d{1,3}(?:,\d{3})+|\d+)(?:\.(?P<decimals>\d+))?"
     r"(?:\s?(?P<unit>thousand|million|billion|万|亿|%|percent|个百分点|points?)|st|nd|rd|th)?(?![A-Za-z0-9_])"
@@ -52,18 +48,14 @@ def number_problems(page: Page, result: Result | None) -> Iterator[Problem]:
     if len(page.file.parts) < 4 or not page.runnable:
         return
     shown = _shown(page, result)
-    unproved = [
-        (number, sentence.line)
-        for sentence in _own_sentences(page)
-        for number in _to_prove(sentence.text)
-        if not any(_is(number, value) for value in shown)
-    ]
-    for number, line in unproved if len(unproved) > UNPROVED.get(page.name, 0) else ():
-        message = (
-            f"nothing on this page shows the number {number.text}: print it, compute it in a formula, mark the sentence"
-            " with its test, or link to the source in the sentence"
-        )
-        yield Problem(page.file, line, message)
+    for sentence in _own_sentences(page):
+        for number in _to_prove(sentence.text):
+            if not any(_is(number, value) for value in shown):
+                message = (
+                    f"nothing on this page shows the number {number.text}: print it, compute it in a formula, mark the"
+                    " sentence with its test, or link to the source in the sentence"
+                )
+                yield Problem(page.file, sentence.line, message)
 
 
 def _own_sentences(page: Page) -> Iterator[Sentence]:
