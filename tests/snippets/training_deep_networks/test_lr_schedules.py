@@ -314,6 +314,15 @@ def test_lr_is_an_attribute_that_nobody_reads():
             make(lr=0.1)
 
 
+def test_set_value_sets_no_rate():
+    assert not hasattr(keras.backend, "set_value")
+    for make in (keras.optimizers.Adam, keras.optimizers.SGD):
+        optimizer = make(0.1)
+        with pytest.raises(AttributeError, match="'str' object has no attribute 'name'"):
+            tf.keras.backend.set_value(optimizer.learning_rate, 0.5)
+        assert float(optimizer.learning_rate) == pytest.approx(0.1)
+
+
 def test_without_a_target_there_is_no_warm_up():
     for peak, steps in ((0.1, 100), (1e-3, 40)):
         plain, ignored = schedules.CosineDecay(peak, steps), schedules.CosineDecay(peak, steps, warmup_steps=10)
